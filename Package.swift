@@ -1,0 +1,120 @@
+// swift-tools-version: 6.1
+// The targets stand in the order of the layers (docs/architecture.md): a target imports only from
+// layers below its own. Tests/ArchitectureTests reads every import and holds the tree to that.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func swift(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func test(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "hvroot",
+    products: [
+        .executable(name: "hvrootd", targets: ["hvrootd"]),
+        .executable(name: "hvroot-partition", targets: ["hvroot-partition"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // system: C libraries and the kernel
+        .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+        .systemLibrary(name: "CJSON", providers: [.apt(["libjson-c-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CWSLay", providers: [.apt(["libwslay-dev"])]),
+        .target(name: "CLinux"),
+        swift("LinuxSystem", ["CLinux"]),
+        swift("JSON", ["CJSON"]),
+        swift("Log", ["LinuxSystem"]),
+
+        // hypercall: the specification
+        swift("HypercallABI", []),
+        swift("HypercallCore", ["HypercallABI"]),
+
+        // hypervisor: how partitions and virtual processors come to exist and run
+        swift("Hypervisor", ["HypercallABI", "HypercallCore", "LinuxSystem"]),
+        swift("EmbeddedHypervisor", ["Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem"]),
+        swift("KvmEngine", ["Hypervisor", "HypercallABI", "LinuxSystem", "CLinux"]),
+        swift("SimulatedEngine", ["Hypervisor", "HypercallABI"]),
+
+        // machine: what a guest sees
+        .target(name: "CDemoGuest"),
+        swift("VirtualDevices", ["LinuxSystem"]),
+        swift("BootLoader", ["LinuxSystem", "CDemoGuest", "HypercallABI"]),
+        swift(
+            "VirtualMachine",
+            ["VirtualDevices", "BootLoader", "Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem", "Log"]),
+
+        // host: what this machine is
+        swift("HostInventory", ["LinuxSystem", "CLinux"]),
+
+        // manager: lifecycle of VMs, the worker processes, the state store
+        swift("WorkerProtocol", ["Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
+        swift(
+            "PartitionManager",
+            [
+                "WorkerProtocol", "VirtualMachine", "BootLoader", "VirtualDevices", "Hypervisor", "HypercallABI",
+                "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "HostInventory",
+                "CSQLite", "CLinux", "JSON", "LinuxSystem", "Log",
+            ]),
+
+        // service: resources, validation, operations, events
+        swift(
+            "ManagementService",
+            ["PartitionManager", "HostInventory", "Hypervisor", "BootLoader", "JSON", "LinuxSystem", "Log"]),
+
+        // front ends: wire formats
+        swift("MetricsExposition", ["ManagementService", "PartitionManager", "Hypervisor", "HypercallABI", "LinuxSystem"]),
+        swift(
+            "RESTServer",
+            [
+                "ManagementService", "MetricsExposition", "PartitionManager", "Hypervisor", "JSON", "LinuxSystem",
+                "CLinux", "Log", "CMicroHTTPD", "COpenSSL", "CWSLay",
+            ]),
+
+        // programs: wiring only
+        program(
+            "hvroot-partition",
+            [
+                "WorkerProtocol", "VirtualMachine", "VirtualDevices", "BootLoader", "Hypervisor",
+                "EmbeddedHypervisor", "KvmEngine", "HypercallABI", "HypercallCore", "JSON", "LinuxSystem", "Log",
+            ]),
+        program(
+            "hvrootd",
+            [
+                "RESTServer", "ManagementService", "PartitionManager", "HostInventory", "Hypervisor", "LinuxSystem",
+                "Log", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
+        // tests
+        test("ArchitectureTests", []),
+        test("HypercallTests", ["HypercallABI", "HypercallCore", "Hypervisor", "EmbeddedHypervisor", "JSON", "LinuxSystem"]),
+        test(
+            "EngineTests",
+            [
+                "KvmEngine", "SimulatedEngine", "EmbeddedHypervisor", "Hypervisor", "HypercallABI", "CDemoGuest",
+                "LinuxSystem",
+            ]),
+        test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
+        test("BootLoaderTests", ["BootLoader", "HypercallABI", "LinuxSystem"]),
+        test("WorkerTests", ["WorkerProtocol", "PartitionManager", "JSON", "LinuxSystem"]),
+        test("ManagerTests", ["PartitionManager", "ManagementService", "Hypervisor", "JSON", "LinuxSystem"]),
+        test("RESTTests", ["RESTServer", "ManagementService", "MetricsExposition", "JSON", "LinuxSystem"]),
+        test("APITests", ["JSON", "LinuxSystem", "CLinux"]),
+    ]
+)

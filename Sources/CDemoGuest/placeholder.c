@@ -1,0 +1,1 @@
+int hv_demo_guest_placeholder;

@@ -1,0 +1,190 @@
+import Hypervisor
+import JSON
+
+/// A VM as a client asks for it. Every member has a default but the boot source.
+package struct VMSpecification: Sendable, Equatable {
+    /// `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`; nil: the server chooses.
+    package var id: String?
+    package var vpCount = 1
+    /// Bytes.
+    package var memorySize: UInt64 = 256 << 20
+    package var kernel = ""
+    package var initrd: String?
+    package var commandLine = ""
+    /// `auto`, `bzimage`, `elf`, `pvh`, `flat`.
+    package var bootFormat = "auto"
+    package var loadAddress: UInt64?
+    package var labels: [String: String] = [:]
+    /// Members that only the simulated hypervisor uses.
+    package var simulation: SimulationModel?
+
+    package init() {}
+}
+
+/// What a PATCH changes; nil leaves as it is. Labels follow RFC 7396: a nil value removes the label.
+package struct VMPatch: Sendable, Equatable {
+    package var labels: [String: String?]?
+    package var vpCount: Int?
+    package var memorySize: UInt64?
+    package var kernel: String?
+    package var initrd: String??
+    package var commandLine: String?
+    package var bootFormat: String?
+    package var loadAddress: UInt64??
+    package init() {}
+}
+
+/// A VM's state, as the API names it.
+package enum VMState: String, Sendable, CaseIterable {
+    case defined, starting, running, paused, stopping, stopped, failed
+}
+
+/// Why a VM is in its state.
+package struct StateReason: Sendable, Equatable {
+    /// Stable, for programs: `created`, `requested`, `guest-poweroff`, `guest-debug-exit`, `triple-fault`,
+    /// `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`, `hypervisor-error`, `adopted`.
+    package var code: String
+    package var message: String
+    package var signal: Int32?
+    package var exitStatus: Int32?
+    package var lastLogLines: [String] = []
+
+    package init(code: String, message: String) {
+        self.code = code
+        self.message = message
+    }
+}
+
+/// A VM as the API shows it.
+package struct VMResource: Sendable, Equatable {
+    package var specification: VMSpecification
+    package var id: String
+    package var state: VMState
+    package var stateReason: StateReason
+    /// Of the current run; nil when none.
+    package var partitionID: UInt64?
+    package var hypervisor: HypervisorDescription
+    /// Nanoseconds since 1970.
+    package var createdAt: UInt64
+    package var updatedAt: UInt64
+    /// When the current run began, nanoseconds since 1970; nil when none.
+    package var startedAt: UInt64?
+    package var processID: Int32?
+    /// Goes up with every change; the ETag.
+    package var revision: UInt64
+    /// The operation under way on it.
+    package var operationID: String?
+
+    package init(
+        specification: VMSpecification, id: String, state: VMState, stateReason: StateReason, partitionID: UInt64?,
+        hypervisor: HypervisorDescription, createdAt: UInt64, updatedAt: UInt64, startedAt: UInt64?,
+        processID: Int32?, revision: UInt64, operationID: String?
+    ) {
+        self.specification = specification
+        self.id = id
+        self.state = state
+        self.stateReason = stateReason
+        self.partitionID = partitionID
+        self.hypervisor = hypervisor
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.startedAt = startedAt
+        self.processID = processID
+        self.revision = revision
+        self.operationID = operationID
+    }
+}
+
+/// A change that takes longer than a request.
+package struct OperationResource: Sendable, Equatable {
+    package enum Verb: String, Sendable, CaseIterable {
+        case start, stop, shutdown, pause, resume, reset, delete
+    }
+    package enum Status: String, Sendable { case running, succeeded, failed }
+
+    package var id: String
+    package var verb: Verb
+    package var vmID: String
+    package var status: Status
+    /// Why it failed.
+    package var error: ServiceError?
+    package var createdAt: UInt64
+    package var endedAt: UInt64?
+
+    package init(
+        id: String, verb: Verb, vmID: String, status: Status, error: ServiceError?, createdAt: UInt64, endedAt: UInt64?
+    ) {
+        self.id = id
+        self.verb = verb
+        self.vmID = vmID
+        self.status = status
+        self.error = error
+        self.createdAt = createdAt
+        self.endedAt = endedAt
+    }
+}
+
+/// Something that happened, for `GET /v1/events`.
+package struct EventRecord: Sendable, Equatable {
+    /// Goes up by one with every event and over restarts of the server.
+    package var sequence: UInt64
+    /// Nanoseconds since 1970.
+    package var time: UInt64
+    /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `operation.created`, `operation.ended`.
+    package var type: String
+    package var vmID: String
+    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`.
+    package var details: JSONObject
+
+    package init(sequence: UInt64, time: UInt64, type: String, vmID: String, details: JSONObject) {
+        self.sequence = sequence
+        self.time = time
+        self.type = type
+        self.vmID = vmID
+        self.details = details
+    }
+}
+
+/// A request that cannot be done. One closed list of kinds; the front ends map each to their own status in one table.
+package struct ServiceError: Error, Sendable, Equatable {
+    package enum Kind: String, Sendable, CaseIterable {
+        /// A field's value is wrong in itself.
+        case invalidArgument = "invalid-argument"
+        /// A field that is not known.
+        case unknownField = "unknown-field"
+        /// An image can't be booted: `field` says which.
+        case invalidImage = "invalid-image"
+        case notFound = "not-found"
+        case alreadyExists = "already-exists"
+        /// The VM's state does not allow it.
+        case wrongState = "wrong-state"
+        /// An operation is under way on the VM.
+        case operationConflict = "operation-conflict"
+        /// `If-Match` names an other revision.
+        case preconditionFailed = "precondition-failed"
+        /// The host has not what is asked for.
+        case insufficientResources = "insufficient-resources"
+        case notImplemented = "not-implemented"
+        /// The server is ending or not yet ready.
+        case unavailable = "unavailable"
+        case deadlineExceeded = "deadline-exceeded"
+        /// A guest or its worker failed.
+        case guestFailed = "guest-failed"
+        case `internal` = "internal"
+    }
+
+    package var kind: Kind
+    /// What is wrong and what would be right, in sentences.
+    package var detail: String
+    /// A JSON pointer to the field at fault (`/vps/count`), where there is one.
+    package var field: String?
+    /// What would be right, where it can be said shortly: `1...254`.
+    package var expected: String?
+
+    package init(_ kind: Kind, _ detail: String, field: String? = nil, expected: String? = nil) {
+        self.kind = kind
+        self.detail = detail
+        self.field = field
+        self.expected = expected
+    }
+}

@@ -1,0 +1,143 @@
+import BootLoader
+import Hypervisor
+
+/// What a guest is started from: everything a launcher needs, nothing it must ask for.
+package struct GuestLaunch: Sendable {
+    package var vmID: String
+    /// Different for each start of the VM; a worker proves with it that it is the one that was started.
+    package var runID: String
+    /// The VM's own directory under the state directory: console ring, statistics page, worker log, result.
+    package var directory: String
+    /// The VM's directory under the run directory: the worker's control socket.
+    package var runDirectory: String
+    /// Unique on this host among running VMs.
+    package var partitionID: UInt64
+    package var vpCount: Int
+    package var memorySize: UInt64
+    package var boot: BootSource
+    package var simulation: SimulationModel
+
+    package init(
+        vmID: String, runID: String, directory: String, runDirectory: String, partitionID: UInt64, vpCount: Int,
+        memorySize: UInt64, boot: BootSource, simulation: SimulationModel
+    ) {
+        self.vmID = vmID
+        self.runID = runID
+        self.directory = directory
+        self.runDirectory = runDirectory
+        self.partitionID = partitionID
+        self.vpCount = vpCount
+        self.memorySize = memorySize
+        self.boot = boot
+        self.simulation = simulation
+    }
+}
+
+/// How a guest's life ended.
+package enum GuestEnd: Sendable, Equatable {
+    /// The guest powered itself off (or answered the power button by that).
+    case poweredOff
+    /// Ended because it was asked to stop.
+    case stopped
+    /// The guest wrote this code to the debug-exit port.
+    case debugExit(code: UInt8)
+    /// The guest or its worker can't go on.
+    case failed(GuestFailure)
+}
+
+/// Why a guest failed, as far as anybody can tell.
+package struct GuestFailure: Sendable, Equatable {
+    /// `triple-fault`, `hypervisor-error`, `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`.
+    package var code: String
+    /// One sentence for people.
+    package var message: String
+    /// The signal that ended the worker.
+    package var signal: Int32?
+    /// The worker's exit status.
+    package var exitStatus: Int32?
+    /// The last lines of the worker's log.
+    package var lastLogLines: [String]
+
+    package init(
+        code: String, message: String, signal: Int32? = nil, exitStatus: Int32? = nil, lastLogLines: [String] = []
+    ) {
+        self.code = code
+        self.message = message
+        self.signal = signal
+        self.exitStatus = exitStatus
+        self.lastLogLines = lastLogLines
+    }
+}
+
+/// What a guest tells its manager. The last one is always `ended`.
+package enum GuestEvent: Sendable {
+    /// The console ring has new bytes.
+    case consoleAdvanced
+    /// The guest rebooted or was reset.
+    case rebooted
+    case ended(GuestEnd)
+}
+
+/// A command to a guest did not succeed.
+package struct GuestError: Error, Sendable, CustomStringConvertible {
+    package var description: String
+    package init(_ description: String) { self.description = description }
+}
+
+/// A guest that has been started and has not ended. Commands are idempotent where their result already holds.
+package protocol GuestDriver: Sendable {
+    func pause() async throws(GuestError)
+    func resume() async throws(GuestError)
+    /// Starts the guest again from its boot source, as the reset button does.
+    func reset() async throws(GuestError)
+    func pressPowerButton() async throws(GuestError)
+    /// Ends the guest at once. `GuestEvent.ended` follows.
+    func stop() async throws(GuestError)
+    /// Gives bytes to the serial port. Returns how many were taken; fewer when the guest does not read.
+    func writeConsole(_ bytes: [UInt8]) async throws(GuestError) -> Int
+    /// The counters as they are now. Never waits for the guest or its worker.
+    func statistics() -> GuestStatistics
+    /// The process that holds the guest; nil where it lives in this one.
+    var processID: Int32? { get }
+}
+
+/// What `GuestLauncher.adopt` found.
+package enum Adoption: Sendable {
+    /// The guest goes on; whether it is paused.
+    case running(any GuestDriver, isPaused: Bool)
+    case ended(GuestEnd)
+}
+
+/// Starts guests on one hypervisor and finds them again.
+package protocol GuestLauncher: Sendable {
+    /// Starts a guest. It runs when this returns; `events` is called from any thread, in order.
+    func launch(
+        _ launch: GuestLaunch, events: @escaping @Sendable (GuestEvent) -> Void
+    ) async throws(GuestFailure) -> any GuestDriver
+
+    /// Finds the guest that an earlier server process started with this `launch`.
+    func adopt(
+        _ launch: GuestLaunch, isPaused: Bool, events: @escaping @Sendable (GuestEvent) -> Void
+    ) async -> Adoption
+
+    var hypervisor: HypervisorDescription { get }
+}
+
+extension GuestFailure: Error {}
+
+/// Counters of one run of a guest.
+package struct GuestStatistics: Sendable, Equatable {
+    /// Processor time of each virtual processor, in nanoseconds.
+    package var vpRunTime: [UInt64] = []
+    /// Exits of each virtual processor by reason, in the order of `ExitReason.allCases`.
+    package var exits: [[UInt64]] = []
+    package var consoleBytes: UInt64 = 0
+    /// Bytes of guest memory mapped.
+    package var memoryMapped: UInt64 = 0
+    /// Bytes deposited to the hypervisor for the partition.
+    package var memoryDeposited: UInt64 = 0
+    package var hypercalls: [HypercallCount] = []
+    package var reboots: UInt64 = 0
+
+    package init() {}
+}

@@ -1,0 +1,55 @@
+import BootLoader
+import Hypervisor
+
+/// What a machine is made of.
+package struct MachineConfiguration: Sendable, Equatable {
+    /// 1...254.
+    package var vpCount: Int
+    /// Bytes; a multiple of 2 MiB.
+    package var memorySize: UInt64
+    package var boot: BootSource
+    /// What happens on the simulated engine; engines that run guest code ignore it.
+    package var simulation: SimulationModel
+
+    package init(vpCount: Int, memorySize: UInt64, boot: BootSource, simulation: SimulationModel = SimulationModel()) {
+        self.vpCount = vpCount
+        self.memorySize = memorySize
+        self.boot = boot
+        self.simulation = simulation
+    }
+}
+
+/// Why a machine no longer runs.
+package enum MachineEnd: Sendable, Equatable {
+    /// The guest powered itself off.
+    case poweredOff
+    /// `stop` was called.
+    case stopped
+    /// The guest wrote `code` to the debug-exit port.
+    case debugExit(code: UInt8)
+    /// Triple fault.
+    case crashed(String)
+    /// The hypervisor or this process could not go on.
+    case failed(String)
+}
+
+/// A machine could not be made or could not do what was asked.
+package struct MachineError: Error, Sendable, CustomStringConvertible {
+    package var description: String
+    package init(_ description: String) { self.description = description }
+}
+
+/// What a machine tells the one who runs it. Called on the machine's own threads: return at once, never call back into
+/// the machine.
+package protocol MachineObserver: AnyObject, Sendable {
+    /// The guest sent bytes to its serial port.
+    func machineDidPrint(_ bytes: UnsafeRawBufferPointer)
+    /// The guest rebooted (or was reset): it starts again from its boot source.
+    func machineDidReset()
+    /// The machine's last word; processors no longer run.
+    func machineDidEnd(_ end: MachineEnd)
+    /// A virtual processor's thread began (Linux thread id).
+    func machineDidStart(vp: Int, thread: Int32)
+    /// A virtual processor exited. On the hot path.
+    func machineDidExit(vp: Int, reason: ExitReason)
+}
