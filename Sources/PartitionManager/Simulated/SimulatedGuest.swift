@@ -1,0 +1,174 @@
+import EmbeddedHypervisor
+import Hypervisor
+import HypercallABI
+import LinuxSystem
+import SimulatedEngine
+import Synchronization
+import VirtualMachine
+import WorkerProtocol
+
+/// A guest on the simulated engine: a machine that is stepped, never run.
+final class SimulatedGuest: GuestDriver {
+    private let machine: Mutex<Stepped>
+    private let record: SimulatedRecord
+    private let backend: EmbeddedHypervisor
+    private let engine: SimulatedEngine
+    private let scheduler: SimulationScheduler
+    private let vpCount: Int
+
+    /// The machine, and whether it is held. Only touched under the guest's lock.
+    private struct Stepped: ~Copyable {
+        var machine: SteppedMachine
+        var isPaused = false
+    }
+
+    init(
+        _ launch: GuestLaunch, engine: SimulatedEngine, scheduler: SimulationScheduler,
+        events: @escaping @Sendable (GuestEvent) -> Void
+    ) throws {
+        // A hypervisor of its own, as a guest with a worker process has: its partition gets the id that was chosen for
+        // it, and its hypercalls are counted for it.
+        backend = EmbeddedHypervisor(engine: engine, firstPartitionID: PartitionID(rawValue: launch.partitionID))
+        self.engine = engine
+        self.scheduler = scheduler
+        vpCount = launch.vpCount
+        record = SimulatedRecord(
+            console: try ConsoleRing.Writer(path: launch.directory + "/" + VMFiles.console), vpCount: launch.vpCount,
+            events: events)
+        let configuration = MachineConfiguration(
+            vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot, simulation: launch.simulation)
+        machine = Mutex(Stepped(machine: try SteppedMachine(configuration, on: backend, observer: record)))
+    }
+
+    /// On the scheduler's thread. Returns when to step next; nil when that is decided by a command.
+    func step() -> UInt64? {
+        let next = machine.withLock { $0.isPaused ? nil : $0.machine.step() }
+        record.flush()
+        return next
+    }
+
+    func setPaused(_ paused: Bool) {
+        machine.withLock { stepped in
+            guard stepped.isPaused != paused else { return }
+            stepped.isPaused = paused
+            if let simulated = stepped.machine.partition.flatMap({ engine.partition($0.id) }) {
+                if paused { simulated.pauseClock() } else { simulated.resumeClock() }
+            }
+        }
+        if !paused { scheduler.schedule(self, at: 0) }
+    }
+
+    func pause() async throws(GuestError) { setPaused(true) }
+    func resume() async throws(GuestError) { setPaused(false) }
+
+    func reset() async throws(GuestError) {
+        machine.withLock { _ = $0.machine.reset() }
+        record.flush()
+        scheduler.schedule(self, at: 0)
+    }
+
+    func pressPowerButton() async throws(GuestError) {
+        machine.withLock { $0.machine.pressPowerButton() }
+        scheduler.schedule(self, at: 0)
+    }
+
+    func stop() async throws(GuestError) {
+        machine.withLock { $0.machine.stop() }
+        record.flush()
+    }
+
+    func writeConsole(_ bytes: [UInt8]) async throws(GuestError) -> Int {
+        let taken = machine.withLock { stepped in
+            let taken = stepped.machine.receive(bytes)
+            // The model programs no I/O APIC, so the interrupt that a real guest would get is sent for it.
+            if let simulated = stepped.machine.partition.flatMap({ engine.partition($0.id) }) { simulated.wake() }
+            return taken
+        }
+        scheduler.schedule(self, at: 0)
+        return taken
+    }
+
+    func statistics() -> GuestStatistics {
+        machine.withLock { stepped in
+            var statistics = record.statistics
+            statistics.hypercalls = backend.hypercallCounts
+            statistics.memoryMapped = stepped.machine.memoryMapped
+            statistics.memoryDeposited = stepped.machine.memoryDeposited
+            if let simulated = stepped.machine.partition.flatMap({ engine.partition($0.id) }) {
+                statistics.vpRunTime = (0..<vpCount).map { simulated.runTime(ofVP: UInt32($0)) }
+            }
+            return statistics
+        }
+    }
+
+    var processID: Int32? { nil }
+}
+
+/// What a simulated guest has done: its console and its counters.
+private final class SimulatedRecord: MachineObserver {
+    private let state: Mutex<State>
+    private let events: @Sendable (GuestEvent) -> Void
+
+    private struct State: ~Copyable {
+        var console: ConsoleRing.Writer
+        var counters: GuestStatistics
+        /// Told after the step, outside the guest's lock, in order.
+        var news: [GuestEvent] = []
+        var hasPrinted = false
+    }
+
+    init(console: consuming ConsoleRing.Writer, vpCount: Int, events: @escaping @Sendable (GuestEvent) -> Void) {
+        var counters = GuestStatistics()
+        counters.exits = Array(repeating: Array(repeating: 0, count: ExitReason.allCases.count), count: vpCount)
+        counters.vpRunTime = Array(repeating: 0, count: vpCount)
+        state = Mutex(State(console: console, counters: counters))
+        self.events = events
+    }
+
+    var statistics: GuestStatistics { state.withLock { $0.counters } }
+
+    /// Tells what happened since the last call.
+    func flush() {
+        let news = state.withLock { state in
+            var news = state.news
+            state.news = []
+            if state.hasPrinted { news.insert(.consoleAdvanced, at: 0) }
+            state.hasPrinted = false
+            return news
+        }
+        for event in news { events(event) }
+    }
+
+    func machineDidPrint(_ bytes: UnsafeRawBufferPointer) {
+        state.withLock { state in
+            state.console.append(bytes)
+            state.counters.consoleBytes += UInt64(bytes.count)
+            state.hasPrinted = true
+        }
+    }
+
+    func machineDidReset() {
+        state.withLock { state in
+            state.counters.reboots += 1
+            state.news.append(.rebooted)
+        }
+    }
+
+    func machineDidEnd(_ end: MachineEnd) {
+        let end: GuestEnd =
+            switch end {
+            case .poweredOff: .poweredOff
+            case .stopped: .stopped
+            case .debugExit(let code): .debugExit(code: code)
+            case .crashed(let message): .failed(GuestFailure(code: "triple-fault", message: message))
+            case .failed(let message): .failed(GuestFailure(code: "hypervisor-error", message: message))
+            }
+        state.withLock { $0.news.append(.ended(end)) }
+    }
+
+    func machineDidStart(vp: Int, thread: Int32) {}
+
+    func machineDidExit(vp: Int, reason: ExitReason) {
+        state.withLock { $0.counters.exits[vp][reason.rawValue] += 1 }
+    }
+}

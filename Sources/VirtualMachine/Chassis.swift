@@ -1,0 +1,54 @@
+import Hypervisor
+import LinuxSystem
+import Log
+import VirtualDevices
+
+/// A machine's buses and the devices on them (`Platform` says where), wired to the partition's interrupt controller.
+final class Chassis: Sendable {
+    let ports: Bus
+    let mmio: Bus
+    let ioAPIC: IOAPIC
+    let serial: Serial16550
+    let events: EventDevice
+
+    /// - Throws: `BusError` where two devices claim one address.
+    init(
+        memorySize: UInt64, partition: any PartitionHotPath,
+        output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
+        request: @escaping @Sendable (PowerRequest) -> Void
+    ) throws {
+        ports = Bus(name: "port I/O")
+        mmio = Bus(name: "MMIO")
+        ioAPIC = IOAPIC(
+            deliver: { message in
+                do throws(HypervisorError) {
+                    try partition.signalMSI(address: message.address, data: message.data)
+                } catch {
+                    // A guest can write any message into its I/O APIC; what no processor takes is lost, as on hardware.
+                    Log.debug("an interrupt was not delivered", ["reason": error.description])
+                }
+            },
+            messagesChanged: { messages in
+                do throws(HypervisorError) {
+                    try partition.setIOAPICMessages(
+                        messages.map { message in
+                            message.map {
+                                IOAPICMessage(
+                                    address: $0.address, data: $0.data, isLevelTriggered: $0.isLevelTriggered)
+                            }
+                        })
+                } catch {
+                    Log.warning("the I/O APIC's routes were not taken", ["reason": error.description])
+                }
+            })
+        serial = Serial16550(interrupt: ioAPIC.line(Platform.com1GSI), output: output)
+        events = EventDevice(interrupt: ioAPIC.line(Platform.gedGSI))
+        try mmio.insert(ioAPIC, at: Platform.ioAPICBase, count: 0x1000)
+        try ports.insert(serial, at: Platform.com1Port, count: 8)
+        try ports.insert(CMOSClock(memorySize: memorySize, clock: realtimeNanoseconds), at: Platform.cmosPort, count: 2)
+        try ports.insert(events, at: Platform.eventRegister, count: 1)
+        for (device, port, count) in PowerControl.devices(onRequest: request) {
+            try ports.insert(device, at: port, count: count)
+        }
+    }
+}

@@ -1,0 +1,231 @@
+import BootLoader
+import GuestMemory
+import Hypervisor
+import LinuxSystem
+import VirtualDevices
+
+/// A virtual machine that executes: one thread for each virtual processor, and one that starts, resets and ends them.
+///
+/// All methods may be called from any thread but the machine's own. A reset builds the partition again on the same
+/// memory, so nothing of the guest before it is left.
+package final class Machine: Sendable {
+    private let configuration: MachineConfiguration
+    private let backend: any HypervisorBackend
+    private let observer: any MachineObserver
+    private let memory: GuestMemory
+    private let monitor: Monitor<State>
+
+    private struct State {
+        /// The life under way; nil between two lives and after the end.
+        var core: MachineCore?
+        var isStarted = false
+        var isPaused = false
+        /// Processor threads that wait because the machine is paused.
+        var parked = 0
+        /// Processor threads that have not ended.
+        var running = 0
+        /// Set when this life has to end; the first reason stays.
+        var ending: Ending?
+        var hasEnded = false
+    }
+
+    private enum Ending {
+        case reset
+        case end(MachineEnd)
+    }
+
+    /// Makes the machine and loads its image: everything that can fail does so here.
+    ///
+    /// - Throws: `MachineError` naming the step; `backend` then holds nothing of it.
+    package init(
+        _ configuration: MachineConfiguration, on backend: any HypervisorBackend, observer: any MachineObserver
+    ) throws(MachineError) {
+        self.configuration = configuration
+        self.backend = backend
+        self.observer = observer
+        do {
+            memory = try GuestMemory(size: configuration.memorySize)
+        } catch {
+            throw MachineError("guest memory: \(error)")
+        }
+        monitor = Monitor(State())
+        let core = try makeCore()
+        monitor.withLock { $0.core = core }
+    }
+
+    private func makeCore() throws(MachineError) -> MachineCore {
+        let image: BootImage
+        do {
+            image = try BootImage.inspect(configuration.boot, memorySize: configuration.memorySize)
+        } catch {
+            throw MachineError("\(error)")
+        }
+        return try MachineCore(
+            configuration, on: backend, memory: memory, image: image,
+            output: { [observer] in observer.machineDidPrint($0) },
+            request: { [weak self] in self?.guestRequested($0) })
+    }
+
+    // MARK: - Commands
+
+    /// Starts the processors. Called once.
+    package func start() throws(MachineError) {
+        monitor.withLock { $0.isStarted = true }
+        do {
+            try SystemThread(name: "machine") { self.supervise() }.detach()
+        } catch {
+            throw MachineError("no thread for the machine: \(error)")
+        }
+    }
+
+    /// Holds all processors; when it returns none executes guest code.
+    package func pause() {
+        let processors = monitor.withLock { state -> [any VirtualProcessor] in
+            state.isPaused = true
+            return state.core?.processors ?? []
+        }
+        for processor in processors { processor.cancelRun() }
+        monitor.wait { state in state.parked == state.running || state.ending != nil || !state.isPaused ? () : nil }
+    }
+
+    /// Lets the processors go on where they were.
+    package func resume() { monitor.withLock { $0.isPaused = false } }
+
+    package var isPaused: Bool { monitor.withLock { $0.isPaused } }
+
+    /// Starts the guest again from its boot source. `machineDidReset` follows.
+    package func reset() { end(.reset) }
+
+    /// Ends the machine at once. `machineDidEnd(.stopped)` follows.
+    package func stop() { end(.end(.stopped)) }
+
+    /// Tells the guest that its power button was pressed.
+    package func pressPowerButton() { monitor.withLock { $0.core }?.chassis.events.pressPowerButton() }
+
+    /// Gives bytes to the serial port; returns how many it took.
+    package func receive(_ bytes: [UInt8]) -> Int { monitor.withLock { $0.core }?.chassis.serial.receive(bytes) ?? 0 }
+
+    /// Bytes of guest memory mapped.
+    package var memoryMapped: UInt64 { monitor.withLock { $0.core }?.partition.mappedBytes ?? 0 }
+
+    /// Bytes deposited to the hypervisor for the partition.
+    package var memoryDeposited: UInt64 { monitor.withLock { $0.core }?.partition.depositedBytes ?? 0 }
+
+    // MARK: - One life after an other
+
+    private func guestRequested(_ request: PowerRequest) {
+        switch request {
+        case .powerOff: end(.end(.poweredOff))
+        case .debugExit(let code): end(.end(.debugExit(code: code)))
+        case .reset: end(.reset)
+        }
+    }
+
+    private func end(_ ending: Ending) {
+        let processors = monitor.withLock { state -> [any VirtualProcessor] in
+            switch (state.ending, ending) {
+            case (nil, _): state.ending = ending
+            // An end is stronger than a reset that has not been done yet.
+            case (.reset, .end): state.ending = ending
+            default: break
+            }
+            return state.core?.processors ?? []
+        }
+        for processor in processors { processor.cancelRun() }
+    }
+
+    /// The machine's own thread: runs lives until one ends for good.
+    private func supervise() {
+        while true {
+            guard let core = monitor.withLock({ $0.core }) else { return }
+            var threads: [SystemThread] = []
+            for processor in core.processors {
+                monitor.withLock { $0.running += 1 }
+                do {
+                    threads.append(
+                        try SystemThread(name: "vp \(processor.index)") {
+                            self.observer.machineDidStart(vp: Int(processor.index), thread: SystemThread.currentID)
+                            self.run(processor, of: core)
+                            self.monitor.withLock { $0.running -= 1 }
+                        })
+                } catch {
+                    monitor.withLock { $0.running -= 1 }
+                    end(.end(.failed("no thread for processor \(processor.index): \(error)")))
+                }
+            }
+            monitor.wait { $0.ending != nil ? () : nil }
+            // A processor may have begun to run after the first cancel was sent.
+            for processor in core.processors { processor.cancelRun() }
+            for thread in threads { thread.join() }
+            let ending = monitor.withLock { state -> Ending? in
+                state.core = nil
+                defer { state.ending = nil }
+                return state.ending
+            }
+            core.tearDown(on: backend)
+            switch ending {
+            case .reset:
+                memory.zeroAll()
+                do throws(MachineError) {
+                    let next = try makeCore()
+                    monitor.withLock { $0.core = next }
+                    observer.machineDidReset()
+                } catch {
+                    finish(.failed("the machine could not be reset: \(error)"))
+                    return
+                }
+            case .end(let end):
+                finish(end)
+                return
+            case nil:
+                finish(.failed("the machine ended without a reason"))
+                return
+            }
+        }
+    }
+
+    private func finish(_ end: MachineEnd) {
+        monitor.withLock { $0.hasEnded = true }
+        observer.machineDidEnd(end)
+    }
+
+    /// A processor's thread: runs it until its life ends.
+    private func run(_ processor: any VirtualProcessor, of core: MachineCore) {
+        let index = Int(processor.index)
+        guard mayRun(deadline: nil) else { return }
+        while true {
+            let exit = processor.run()
+            observer.machineDidExit(vp: index, reason: exit.reason)
+            switch core.handle(exit, of: processor) {
+            case .runAgain:
+                // Whoever wants this thread to stop cancels its run, this thread itself included: only then is the
+                // lock worth taking.
+                if exit == .interrupted && !mayRun(deadline: nil) { return }
+            case .idle(let wakeAt):
+                if !mayRun(deadline: wakeAt ?? monotonicNanoseconds() + 1_000_000_000) { return }
+            case .end(let end):
+                self.end(.end(end))
+                return
+            }
+        }
+    }
+
+    /// Waits while the machine is paused (and until `deadline`, for a processor that has nothing to do).
+    ///
+    /// - Returns: false when this life has to end.
+    private func mayRun(deadline: UInt64?) -> Bool {
+        if let deadline {
+            _ = monitor.wait(until: deadline) { $0.ending != nil || $0.isPaused ? () : nil }
+        }
+        return monitor.withLock { state -> Bool? in
+            if state.ending != nil { return false }
+            if !state.isPaused { return true }
+            state.parked += 1
+            return nil
+        } ?? monitor.wait { state in
+            if state.ending == nil && state.isPaused { return nil }
+            state.parked -= 1
+            return state.ending == nil
+        }
+    }
+}

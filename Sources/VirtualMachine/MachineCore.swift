@@ -1,0 +1,114 @@
+import BootLoader
+import GuestMemory
+import Hypervisor
+import HypercallABI
+import VirtualDevices
+
+/// One life of a machine, from power-on to the next reset: a partition with its memory, processors and devices, and
+/// what each exit of a processor does. It runs nothing by itself; `Machine` gives it threads, `SteppedMachine` steps.
+final class MachineCore: Sendable {
+    let partition: Partition
+    let chassis: Chassis
+    let processors: [any VirtualProcessor]
+    private let memory: GuestMemory
+    private let request: @Sendable (PowerRequest) -> Void
+
+    /// Builds the machine up to the point where processor 0 can run.
+    ///
+    /// - Parameters:
+    ///   - memory: the guest's memory, zeroed; it outlives the core.
+    ///   - image: what to load into it; nil where no guest code will run.
+    ///   - output: gets what the guest sends to its serial port.
+    ///   - request: called when the guest asks to be powered off or reset.
+    /// - Throws: `MachineError` with the step that failed. Nothing is left behind then.
+    init(
+        _ configuration: MachineConfiguration, on backend: any HypervisorBackend, memory: GuestMemory,
+        image: BootImage?, output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
+        request: @escaping @Sendable (PowerRequest) -> Void
+    ) throws(MachineError) {
+        self.memory = memory
+        self.request = request
+        for region in memory.regions {
+            backend.registerRootMemory(base: region.hostBase, count: Int(region.count))
+        }
+        do {
+            partition = try Partition(on: backend, flags: [.lapicEnabled, .x2apicCapable, .exoPartition])
+            do {
+                for region in memory.regions {
+                    try partition.map(
+                        gpa: region.gpa, memory: region.hostBase, count: Int(region.count), writable: true)
+                }
+                for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
+                let hotPath = try partition.hotPath
+                chassis = try Chassis(
+                    memorySize: configuration.memorySize, partition: hotPath, output: output, request: request)
+                var processors: [any VirtualProcessor] = []
+                for index in 0..<configuration.vpCount {
+                    processors.append(try hotPath.virtualProcessor(VPIndex(index)))
+                }
+                self.processors = processors
+                if let image {
+                    for table in ACPITables.build(.init(vpCount: configuration.vpCount)) {
+                        try memory.write(table.gpa, table.bytes)
+                    }
+                    let registers = try image.load(into: memory, acpiRSDP: ACPITables.rsdpAddress)
+                    try partition.setRegisters(registers, vp: 0)
+                }
+            } catch {
+                partition.destroy()
+                throw error
+            }
+        } catch {
+            for region in memory.regions {
+                backend.unregisterRootMemory(base: region.hostBase, count: Int(region.count))
+            }
+            throw MachineError("\(error)")
+        }
+    }
+
+    /// What to do after an exit.
+    enum Outcome {
+        case runAgain
+        /// Nothing to run before `wakeAt` (monotonic nanoseconds) or an interrupt.
+        case idle(wakeAt: UInt64?)
+        /// The processor can't go on.
+        case end(MachineEnd)
+    }
+
+    /// Does what `exit` of `processor` asks for. On the processor's own thread.
+    func handle(_ exit: VPExit, of processor: any VirtualProcessor) -> Outcome {
+        switch exit {
+        case .portRead(let port, let size):
+            processor.completeRead(chassis.ports.read(address: UInt64(port), size: Int(size)))
+        case .portWrite(let port, let size, let value):
+            chassis.ports.write(address: UInt64(port), size: Int(size), value: UInt64(value))
+        case .mmioRead(let gpa, let size):
+            processor.completeRead(chassis.mmio.read(address: gpa, size: Int(size)))
+        case .mmioWrite(let gpa, let size, let value):
+            chassis.mmio.write(address: gpa, size: Int(size), value: value)
+        case .apicEOI(let vector):
+            chassis.ioAPIC.endOfInterrupt(vector: vector)
+        case .halt(let wakeAt):
+            return .idle(wakeAt: wakeAt)
+        case .msrRead, .msrWrite:
+            processor.failAccess()
+        case .hypercall(let control):
+            return .end(.failed("processor \(processor.index) made the hypercall \(control.code), which nobody answers"))
+        case .unrecoverableException:
+            return .end(.crashed("processor \(processor.index) took a triple fault"))
+        case .interrupted:
+            break
+        case .failed(let reason):
+            return .end(.failed("processor \(processor.index): \(reason)"))
+        }
+        return .runAgain
+    }
+
+    /// Gives the partition and its memory back. No processor may run any more; called once.
+    func tearDown(on backend: any HypervisorBackend) {
+        partition.destroy()
+        for region in memory.regions {
+            backend.unregisterRootMemory(base: region.hostBase, count: Int(region.count))
+        }
+    }
+}
