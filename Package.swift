@@ -103,7 +103,10 @@ let package = Package(
 
         // tests
         test("ArchitectureTests", []),
-        test("HypercallTests", ["HypercallABI", "HypercallCore", "Hypervisor", "EmbeddedHypervisor", "JSON", "LinuxSystem"]),
+        .testTarget(
+            name: "HypercallTests",
+            dependencies: ["HypercallABI", "HypercallCore", "Hypervisor", "EmbeddedHypervisor", "JSON", "LinuxSystem"],
+            exclude: ["Fixtures"], swiftSettings: strict),
         test(
             "EngineTests",
             [

@@ -1,0 +1,170 @@
+import Hypervisor
+import HypercallABI
+import HypercallCore
+import Synchronization
+
+/// Answers the calls: finds the partition and hands over to it. The rules are in `PartitionState`.
+///
+/// The caller is the root partition. It names itself HV_PARTITION_ID_SELF, which deposit and withdraw accept for its
+/// own pool; no other call here is about the root (`invalidPartitionId`).
+final class EmbeddedCore: HypercallHandler {
+    private struct Registry {
+        var partitions: [PartitionID: EmbeddedPartition] = [:]
+        var nextID: UInt64
+    }
+
+    let rootMemory = RootMemory()
+    private let engine: any ProcessorEngine
+    private let standardParameters: EngineParameters
+    private let report: @Sendable (String) -> Void
+    private let registry: Mutex<Registry>
+    private let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
+
+    init(
+        engine: any ProcessorEngine, firstPartitionID: PartitionID, parameters: EngineParameters,
+        report: @escaping @Sendable (String) -> Void
+    ) {
+        self.engine = engine
+        self.report = report
+        standardParameters = parameters
+        // 0 is no partition.
+        registry = Mutex(Registry(nextID: max(1, firstPartitionID.rawValue)))
+    }
+
+    func partition(_ id: PartitionID) throws(HypercallStatus) -> EmbeddedPartition {
+        guard let partition = registry.withLock({ $0.partitions[id] }) else {
+            throw HypercallStatus.invalidPartitionId
+        }
+        return partition
+    }
+
+    /// - Throws: `invalidPartitionState` once it is initialized.
+    func setParameters(_ parameters: EngineParameters, of id: PartitionID) throws(HypercallStatus) {
+        try partition(id).with { state throws(HypercallStatus) in
+            try state.requireAlive()
+            guard state.life == .created else { throw HypercallStatus.invalidPartitionState }
+            state.parameters = parameters
+        }
+    }
+
+    var rootStatistics: (deposited: UInt64, used: UInt64) { rootPool.withLock { ($0.deposited, $0.used) } }
+
+    // MARK: Partitions (TLFS 4.2)
+
+    /// `invalidParameter` for creation flags nobody knows and for a compatibility version newer than ours;
+    /// `featureUnavailable` for isolation, which no engine here can give.
+    func createPartition(_ input: CreatePartitionInput) throws(HypercallStatus) -> PartitionID {
+        guard PartitionCreationFlags.known.isSuperset(of: input.flags),
+            (1...CreatePartitionInput.compatibility21H2).contains(input.compatibilityVersion)
+        else { throw HypercallStatus.invalidParameter }
+        guard input.isolation == .none else { throw HypercallStatus.featureUnavailable }
+        guard rootPool.withLock({ $0.use(PageCosts.createPartition) }) else {
+            throw HypercallStatus.insufficientMemory
+        }
+        return registry.withLock { registry in
+            // The last number names the caller; there are more than can ever be counted through.
+            let id = PartitionID(rawValue: registry.nextID)
+            registry.nextID = registry.nextID < UInt64.max - 1 ? registry.nextID + 1 : 1
+            registry.partitions[id] = EmbeddedPartition(
+                PartitionState(
+                    id: id, creation: input, parameters: standardParameters, root: rootMemory, report: report))
+            return id
+        }
+    }
+
+    func initializePartition(_ partition: PartitionID) throws(HypercallStatus) {
+        try self.partition(partition).initialize(engine)
+    }
+
+    func finalizePartition(_ partition: PartitionID) throws(HypercallStatus) {
+        try self.partition(partition).finalize()
+    }
+
+    func deletePartition(_ partition: PartitionID) throws(HypercallStatus) {
+        try self.partition(partition).with { state throws(HypercallStatus) in try state.delete() }
+        registry.withLock { registry in _ = registry.partitions.removeValue(forKey: partition) }
+        rootPool.withLock { $0.release(PageCosts.createPartition) }
+    }
+
+    func getPartitionProperty(_ input: GetPartitionPropertyInput) throws(HypercallStatus) -> UInt64 {
+        try partition(input.partition).with { state throws(HypercallStatus) in
+            try state.requireAlive()
+            return try state.properties.value(of: input.property)
+        }
+    }
+
+    func setPartitionProperty(_ input: SetPartitionPropertyInput) throws(HypercallStatus) {
+        try partition(input.partition).with { state throws(HypercallStatus) in
+            try state.setProperty(input.property, to: input.value)
+        }
+    }
+
+    // MARK: Memory (TLFS 5)
+
+    func depositMemory(_ input: DepositMemoryInput, pages: [UInt64]) -> RepOutcome {
+        if input.partition == .own {
+            return rootPool.withLock { PartitionState.deposit(pages, to: &$0, rootMemory) }
+        }
+        return outcome(of: input.partition) { $0.deposit(pages) }
+    }
+
+    func withdrawMemory(
+        _ input: WithdrawMemoryInput, maximum: Int
+    ) -> (pages: [UInt64], status: HypercallStatus) {
+        if input.partition == .own {
+            return rootPool.withLock { PartitionState.withdraw(maximum, from: &$0, rootMemory) }
+        }
+        guard let partition = try? partition(input.partition) else { return ([], .invalidPartitionId) }
+        return partition.withOutcome { $0.withdraw(maximum) }
+    }
+
+    func mapGPAPages(_ input: MapGPAPagesInput, sources: [UInt64]) -> RepOutcome {
+        outcome(of: input.partition) { $0.map(input, sources: sources) }
+    }
+
+    func unmapGPAPages(_ input: UnmapGPAPagesInput, count: Int) -> RepOutcome {
+        outcome(of: input.partition) { $0.unmap(input, count: count) }
+    }
+
+    private func outcome(of id: PartitionID, _ body: (inout PartitionState) -> RepOutcome) -> RepOutcome {
+        guard let partition = try? partition(id) else { return .refused(.invalidPartitionId) }
+        return partition.withOutcome(body)
+    }
+
+    // MARK: Processors (TLFS 7)
+
+    func createVP(_ input: CreateVPInput) throws(HypercallStatus) {
+        try partition(input.partition).with { state throws(HypercallStatus) in try state.createVP(input) }
+    }
+
+    func deleteVP(_ input: DeleteVPInput) throws(HypercallStatus) {
+        try partition(input.partition).with { state throws(HypercallStatus) in try state.deleteVP(input.index) }
+    }
+
+    func getVPRegisters(
+        _ input: VPRegistersInput, names: [RegisterName]
+    ) -> (values: [RegisterValue], status: HypercallStatus) {
+        do throws(HypercallStatus) {
+            return try processor(input).registers(names)
+        } catch {
+            return ([], error)
+        }
+    }
+
+    func setVPRegisters(_ input: VPRegistersInput, registers: [RegisterAssociation]) -> RepOutcome {
+        do throws(HypercallStatus) {
+            return try processor(input).setRegisters(registers)
+        } catch {
+            return .refused(error)
+        }
+    }
+
+    /// There is only one trust level: `invalidParameter` for any other. The partition's lock is not held for the
+    /// registers, since suspending waits for the processor.
+    private func processor(_ input: VPRegistersInput) throws(HypercallStatus) -> EmbeddedVP {
+        if input.vtl.usesTarget, input.vtl.target != 0 { throw HypercallStatus.invalidParameter }
+        return try partition(input.partition).with { state throws(HypercallStatus) in
+            try state.processor(input.index)
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import Hypervisor
+import HypercallABI
+import HypercallCore
+import LinuxSystem
+
+/// A hypervisor of our own: answers hypercalls by the specification's rules, with virtual processors that a
+/// `ProcessorEngine` executes.
+///
+/// Any number of partitions live in one, made and used from any thread.
+package final class EmbeddedHypervisor: HypervisorBackend {
+    package let description: HypervisorDescription
+    package var port: any HypercallPort { countingPort }
+
+    private let core: EmbeddedCore
+    private let countingPort: CountingPort
+
+    /// - Parameters:
+    ///   - engine: executes the processors.
+    ///   - firstPartitionID: the first partition's id; the following count up from there. 0 counts as 1.
+    ///   - vpCount: how many processors a partition can have at most, where `setEngineParameters` does not say.
+    ///   - simulation: what a simulated partition does, where `setEngineParameters` does not say.
+    ///   - report: is given one line for each thing an engine could not do; the status of the hypercall has no room for
+    ///     it. Called from any thread, with a partition's lock held: it must not call the hypervisor.
+    package init(
+        engine: any ProcessorEngine, firstPartitionID: PartitionID, vpCount: Int = 1,
+        simulation: SimulationModel = SimulationModel(), report: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        description = engine.description
+        core = EmbeddedCore(
+            engine: engine, firstPartitionID: firstPartitionID,
+            parameters: EngineParameters(vpCount: vpCount, simulation: simulation), report: report)
+        countingPort = CountingPort(HypercallDispatcher(core))
+    }
+
+    /// Tells the engine's part of a partition's configuration, which hypercalls don't carry. Between creating and
+    /// initializing it: `Partition.init(on:flags:configure:)` has the place for it.
+    ///
+    /// - Throws: `HypervisorError` where there is no such partition or it is initialized.
+    package func setEngineParameters(
+        vpCount: Int, simulation: SimulationModel = SimulationModel(), for partition: PartitionID
+    ) throws(HypervisorError) {
+        do throws(HypercallStatus) {
+            try core.setParameters(EngineParameters(vpCount: vpCount, simulation: simulation), of: partition)
+        } catch {
+            throw HypervisorError("setting the processor count of partition \(partition): \(error)")
+        }
+    }
+
+    /// - Throws: `invalidPartitionId`; `invalidPartitionState` before it is initialized.
+    package func hotPath(of partition: PartitionID) throws(HypercallStatus) -> any PartitionHotPath {
+        let partition = try core.partition(partition)
+        try partition.with { state throws(HypercallStatus) in try state.requireActive() }
+        return partition
+    }
+
+    /// Registrations may overlap; each needs its own `unregisterRootMemory`.
+    package func registerRootMemory(base: UnsafeMutableRawPointer, count: Int) {
+        core.rootMemory.register(Self.pages(base, count))
+    }
+
+    package func unregisterRootMemory(base: UnsafeMutableRawPointer, count: Int) {
+        core.rootMemory.unregister(Self.pages(base, count))
+    }
+
+    package var hypercallCounts: [HypercallCount] {
+        countingPort.counts
+            .map { HypercallCount(code: $0.key.code, status: $0.key.status, count: $0.value) }
+            .sorted {
+                ($0.code.rawValue, $0.status.rawValue) < ($1.code.rawValue, $1.status.rawValue)
+            }
+    }
+
+    /// The whole pages inside a piece of memory.
+    private static func pages(_ base: UnsafeMutableRawPointer, _ count: Int) -> Range<UInt64> {
+        let page = UInt64(pageSize)
+        let start = UInt64(UInt(bitPattern: base))
+        let (end, overflow) = start.addingReportingOverflow(UInt64(max(0, count)))
+        let first = start / page + (start % page == 0 ? 0 : 1)
+        let last = (overflow ? UInt64.max : end) / page
+        return first..<max(first, last)
+    }
+}
+
+/// What a partition holds of memory, in pages, for metrics and tests.
+package struct PartitionMemoryStatistics: Sendable, Equatable {
+    package var deposited: UInt64
+    package var used: UInt64
+    package var free: UInt64
+    package var mapped: UInt64
+    /// Runs of guest memory: how much it takes to remember the map.
+    package var extents: Int
+}
+
+extension EmbeddedHypervisor {
+    /// - Throws: `invalidPartitionId`.
+    package func memoryStatistics(
+        of partition: PartitionID
+    ) throws(HypercallStatus) -> PartitionMemoryStatistics {
+        try core.partition(partition).with { state throws(HypercallStatus) in
+            PartitionMemoryStatistics(
+                deposited: state.pool.deposited, used: state.pool.used, free: state.pool.free,
+                mapped: state.memory.pageCount, extents: state.memory.extents.extents.count)
+        }
+    }
+
+    /// The root's own pool, and what all partitions together have of its memory.
+    package var rootStatistics: (deposited: UInt64, used: UInt64, allDeposited: UInt64, allMapped: UInt64) {
+        let pool = core.rootStatistics
+        return (pool.deposited, pool.used, core.rootMemory.depositedPages, core.rootMemory.mappedPages)
+    }
+}

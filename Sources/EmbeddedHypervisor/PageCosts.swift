@@ -1,0 +1,25 @@
+/// How many deposited pages the embedded hypervisor takes for what it keeps. The real hypervisor's costs are not
+/// published; these are chosen so that the deposits of Linux's driver suffice nearly always, and run out often enough
+/// for callers to be tested (a partition with much memory in small pages).
+enum PageCosts {
+    /// A partition's own state, from the root's pool, until it is deleted.
+    static let createPartition: UInt64 = 1
+    /// From the partition's pool, until it is finalized.
+    static let initializePartition: UInt64 = 160
+    /// From the partition's pool, until the processor is deleted.
+    static let createVP: UInt64 = 80
+    /// The page table of 2 MiB of guest memory that is not one large page, until that is unmapped.
+    static let pageTable: UInt64 = 1
+    /// What the root has from the start.
+    static let rootBootPages: UInt64 = 16
+}
+
+/// Limits of the embedded hypervisor.
+enum Limits {
+    /// Guest physical addresses have 52 bits.
+    static let gpaPages: UInt64 = 1 << 40
+    /// Pages of 4 KiB in one of 2 MiB.
+    static let largePage: UInt64 = 512
+    /// HV_MAX_VP_INDEX.
+    static let maximumVPIndex: UInt32 = 0x7FF
+}

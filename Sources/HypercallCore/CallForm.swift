@@ -1,0 +1,106 @@
+import HypercallABI
+
+/// How the bytes of a call are laid out, and how Linux's driver makes it.
+package struct CallForm: Sendable, Equatable {
+    /// The input's fixed part.
+    package var inputSize: Int
+    /// The output's fixed part.
+    package var outputSize = 0
+    /// Nil for a simple call.
+    package var repetition: Repetition?
+    /// Whether the caller passes the input in registers (8 or 16 bytes) as Linux does.
+    package var isFast = false
+
+    package struct Repetition: Sendable, Equatable {
+        /// Bytes of input, and of output, for each repetition.
+        package var inputSize = 0
+        package var outputSize = 0
+        /// The most repetitions that Linux asks for at once.
+        package var batch: Int
+    }
+
+    /// The calls that this project makes and answers: the one list of them. The dispatcher has a case for each.
+    package static func of(_ code: CallCode) -> CallForm? {
+        switch code {
+        case .createPartition:
+            CallForm(inputSize: CreatePartitionInput.size, outputSize: PartitionIDField.size)
+        case .initializePartition, .finalizePartition, .deletePartition:
+            CallForm(inputSize: PartitionIDField.size, isFast: true)
+        case .getPartitionProperty:
+            CallForm(inputSize: GetPartitionPropertyInput.size, outputSize: GetPartitionPropertyInput.outputSize)
+        case .setPartitionProperty:
+            CallForm(inputSize: SetPartitionPropertyInput.size)
+        case .depositMemory:
+            CallForm(
+                inputSize: DepositMemoryInput.size,
+                repetition: Repetition(inputSize: DepositMemoryInput.elementSize, batch: 511))
+        case .withdrawMemory:
+            CallForm(
+                inputSize: WithdrawMemoryInput.size,
+                repetition: Repetition(outputSize: WithdrawMemoryInput.outputElementSize, batch: 512))
+        case .mapGpaPages:
+            CallForm(
+                inputSize: MapGPAPagesInput.size,
+                repetition: Repetition(inputSize: MapGPAPagesInput.elementSize, batch: 509))
+        case .unmapGpaPages:
+            CallForm(inputSize: UnmapGPAPagesInput.size, repetition: Repetition(batch: 512))
+        case .createVp:
+            CallForm(inputSize: CreateVPInput.size)
+        case .deleteVp:
+            CallForm(inputSize: DeleteVPInput.size, isFast: true)
+        case .getVpRegisters:
+            CallForm(
+                inputSize: VPRegistersInput.size,
+                repetition: Repetition(
+                    inputSize: VPRegistersInput.nameSize, outputSize: RegisterValue.size, batch: 256))
+        case .setVpRegisters:
+            CallForm(
+                inputSize: VPRegistersInput.size,
+                repetition: Repetition(inputSize: RegisterAssociation.size, batch: 127))
+        default:
+            nil
+        }
+    }
+
+    /// All codes for which `of` has a form.
+    package static let codes: [CallCode] = [
+        .createPartition, .initializePartition, .finalizePartition, .deletePartition, .getPartitionProperty,
+        .setPartitionProperty, .depositMemory, .withdrawMemory, .mapGpaPages, .unmapGpaPages, .createVp, .deleteVp,
+        .getVpRegisters, .setVpRegisters,
+    ]
+}
+
+extension CallForm {
+    /// The largest input and the largest output: a page each (TLFS 3.6).
+    package static let pageSize = 4096
+
+    /// Whether a call of this form may have this control word and that many bytes of input and output (TLFS 3.6 to
+    /// 3.9).
+    ///
+    /// - Throws: `invalidHypercallInput` for everything that is wrong with it: reserved bits, the nested bit (there is
+    ///   no hypervisor below), a variable header that the call does not have, repetitions of a simple call, none of a
+    ///   repeat call, a start behind the end, a fast call whose parameters do not fit two registers, and too few bytes.
+    package func check(_ control: ControlWord, inputCount: Int, outputCount: Int) throws(HypercallStatus) {
+        guard !control.hasReservedBits, !control.isNested, control.variableHeaderSize == 0 else {
+            throw HypercallStatus.invalidHypercallInput
+        }
+        var input = inputSize
+        var output = outputSize
+        if let repetition {
+            guard control.repCount > 0, control.repStart < control.repCount else {
+                throw HypercallStatus.invalidHypercallInput
+            }
+            // At most 4095 repetitions of 32 bytes: no overflow.
+            input += repetition.inputSize * control.repCount
+            output += repetition.outputSize * control.repCount
+        } else {
+            guard control.repCount == 0, control.repStart == 0 else { throw HypercallStatus.invalidHypercallInput }
+        }
+        if control.isFast {
+            guard repetition == nil, input <= 16, output == 0 else { throw HypercallStatus.invalidHypercallInput }
+        }
+        guard input <= Self.pageSize, output <= Self.pageSize, inputCount >= input, outputCount >= output else {
+            throw HypercallStatus.invalidHypercallInput
+        }
+    }
+}
