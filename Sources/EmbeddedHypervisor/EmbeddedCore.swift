@@ -28,7 +28,7 @@ final class EmbeddedCore: HypercallHandler {
         self.report = report
         standardParameters = parameters
         // 0 is no partition.
-        registry = Mutex(Registry(nextID: max(1, firstPartitionID.rawValue)))
+        registry = Mutex(Registry(nextID: min(max(1, firstPartitionID.rawValue), UInt64.max >> 1)))
     }
 
     func partition(_ id: PartitionID) throws(HypercallStatus) -> EmbeddedPartition {
@@ -62,9 +62,10 @@ final class EmbeddedCore: HypercallHandler {
             throw HypercallStatus.insufficientMemory
         }
         return registry.withLock { registry in
-            // The last number names the caller; there are more than can ever be counted through.
+            // The lowest free id: a machine that is reset gets the id again that it is known by. There are more ids
+            // than can ever be in use, so the loop ends before the last one, which names the caller.
+            while registry.partitions[PartitionID(rawValue: registry.nextID)] != nil { registry.nextID += 1 }
             let id = PartitionID(rawValue: registry.nextID)
-            registry.nextID = registry.nextID < UInt64.max - 1 ? registry.nextID + 1 : 1
             registry.partitions[id] = EmbeddedPartition(
                 PartitionState(
                     id: id, creation: input, parameters: standardParameters, root: rootMemory, report: report))
@@ -82,7 +83,10 @@ final class EmbeddedCore: HypercallHandler {
 
     func deletePartition(_ partition: PartitionID) throws(HypercallStatus) {
         try self.partition(partition).with { state throws(HypercallStatus) in try state.delete() }
-        registry.withLock { registry in _ = registry.partitions.removeValue(forKey: partition) }
+        registry.withLock { registry in
+            _ = registry.partitions.removeValue(forKey: partition)
+            registry.nextID = min(registry.nextID, partition.rawValue)
+        }
         rootPool.withLock { $0.release(PageCosts.createPartition) }
     }
 

@@ -16,7 +16,8 @@ package final class EmbeddedHypervisor: HypervisorBackend {
 
     /// - Parameters:
     ///   - engine: executes the processors.
-    ///   - firstPartitionID: the first partition's id; the following count up from there. 0 counts as 1.
+    ///   - firstPartitionID: the first partition's id; each partition gets the lowest free id from there on. 0 counts
+    ///     as 1.
     ///   - vpCount: how many processors a partition can have at most, where `setEngineParameters` does not say.
     ///   - simulation: what a simulated partition does, where `setEngineParameters` does not say.
     ///   - report: is given one line for each thing an engine could not do; the status of the hypercall has no room for

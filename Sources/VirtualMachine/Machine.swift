@@ -162,7 +162,7 @@ package final class Machine: Sendable {
                 defer { state.ending = nil }
                 return state.ending
             }
-            core.tearDown(on: backend)
+            core.tearDown()
             switch ending {
             case .reset:
                 memory.zeroAll()

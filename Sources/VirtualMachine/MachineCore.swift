@@ -11,7 +11,6 @@ final class MachineCore: Sendable {
     let chassis: Chassis
     let processors: [any VirtualProcessor]
     private let memory: GuestMemory
-    private let request: @Sendable (PowerRequest) -> Void
 
     /// Builds the machine up to the point where processor 0 can run.
     ///
@@ -27,41 +26,29 @@ final class MachineCore: Sendable {
         request: @escaping @Sendable (PowerRequest) -> Void
     ) throws(MachineError) {
         self.memory = memory
-        self.request = request
-        for region in memory.regions {
-            backend.registerRootMemory(base: region.hostBase, count: Int(region.count))
-        }
         do {
-            partition = try Partition(on: backend, flags: [.lapicEnabled, .x2apicCapable, .exoPartition])
-            do {
-                for region in memory.regions {
-                    try partition.map(
-                        gpa: region.gpa, memory: region.hostBase, count: Int(region.count), writable: true)
+            let partition = try Partition(on: backend, flags: [.lapicEnabled, .x2apicCapable, .exoPartition])
+            self.partition = partition
+            for region in memory.regions {
+                try partition.map(gpa: region.gpa, memory: region.hostBase, count: Int(region.count), writable: true)
+            }
+            for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
+            chassis = try Chassis(
+                memorySize: configuration.memorySize, partition: partition.hotPath, output: output, request: request)
+            var processors: [any VirtualProcessor] = []
+            for index in 0..<configuration.vpCount {
+                processors.append(try partition.hotPath.virtualProcessor(VPIndex(index)))
+            }
+            self.processors = processors
+            if let image {
+                for table in ACPITables.build(.init(vpCount: configuration.vpCount)) {
+                    try memory.write(table.gpa, table.bytes)
                 }
-                for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
-                let hotPath = try partition.hotPath
-                chassis = try Chassis(
-                    memorySize: configuration.memorySize, partition: hotPath, output: output, request: request)
-                var processors: [any VirtualProcessor] = []
-                for index in 0..<configuration.vpCount {
-                    processors.append(try hotPath.virtualProcessor(VPIndex(index)))
-                }
-                self.processors = processors
-                if let image {
-                    for table in ACPITables.build(.init(vpCount: configuration.vpCount)) {
-                        try memory.write(table.gpa, table.bytes)
-                    }
-                    let registers = try image.load(into: memory, acpiRSDP: ACPITables.rsdpAddress)
-                    try partition.setRegisters(registers, vp: 0)
-                }
-            } catch {
-                partition.destroy()
-                throw error
+                let registers = try image.load(into: memory, acpiRSDP: ACPITables.rsdpAddress)
+                try partition.setRegisters(registers, vp: 0)
             }
         } catch {
-            for region in memory.regions {
-                backend.unregisterRootMemory(base: region.hostBase, count: Int(region.count))
-            }
+            // A partition that was made is taken down by its last reference.
             throw MachineError("\(error)")
         }
     }
@@ -104,11 +91,6 @@ final class MachineCore: Sendable {
         return .runAgain
     }
 
-    /// Gives the partition and its memory back. No processor may run any more; called once.
-    func tearDown(on backend: any HypervisorBackend) {
-        partition.destroy()
-        for region in memory.regions {
-            backend.unregisterRootMemory(base: region.hostBase, count: Int(region.count))
-        }
-    }
+    /// Gives the partition back. No processor may run any more.
+    func tearDown() { partition.destroy() }
 }

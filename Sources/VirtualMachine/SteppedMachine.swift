@@ -98,7 +98,7 @@ package final class SteppedMachine {
     package func reset() -> UInt64? {
         guard let old = core else { return nil }
         core = nil
-        old.tearDown(on: backend)
+        old.tearDown()
         do {
             core = try makeCore()
             observer.machineDidReset()
@@ -122,7 +122,7 @@ package final class SteppedMachine {
     private func finish(_ end: MachineEnd) {
         guard let old = core else { return }
         core = nil
-        old.tearDown(on: backend)
+        old.tearDown()
         observer.machineDidEnd(end)
     }
 }

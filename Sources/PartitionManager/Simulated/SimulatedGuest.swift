@@ -2,6 +2,7 @@ import EmbeddedHypervisor
 import Hypervisor
 import HypercallABI
 import LinuxSystem
+import Log
 import SimulatedEngine
 import Synchronization
 import VirtualMachine
@@ -28,7 +29,9 @@ final class SimulatedGuest: GuestDriver {
     ) throws {
         // A hypervisor of its own, as a guest with a worker process has: its partition gets the id that was chosen for
         // it, and its hypercalls are counted for it.
-        backend = EmbeddedHypervisor(engine: engine, firstPartitionID: PartitionID(rawValue: launch.partitionID))
+        backend = EmbeddedHypervisor(
+            engine: engine, firstPartitionID: PartitionID(rawValue: launch.partitionID), vpCount: launch.vpCount,
+            simulation: launch.simulation, report: { Log.warning($0) })
         self.engine = engine
         self.scheduler = scheduler
         vpCount = launch.vpCount
