@@ -92,7 +92,7 @@ private let scratch: UInt64 = 7
                 .write(modemControl, 0x10), .write(data, 1), .write(data, 2), .write(modemControl, 0x13),
                 .write(enable, 0x0F), .expect(identification, 0x06), .expect(lineStatus, 0x63),
                 .expect(identification, 0x04), .expect(data, 2), .expect(identification, 0x02),
-                .expect(identification, 0x00), .expect(modemStatus, 0x33 & 0x30 | 0x0B & 0x08),
+                .expect(identification, 0x00), .expect(modemStatus, 0x3B),
                 .expect(identification, 0x01),
             ]),
     ])
