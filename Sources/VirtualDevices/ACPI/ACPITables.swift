@@ -1,0 +1,69 @@
+/// The tables by which a guest learns what machine it has: hardware-reduced ACPI 6.5 without 8259, 8254 and i8042.
+package enum ACPITables {
+    package struct Configuration: Equatable, Sendable {
+        /// 1...254; a value outside is taken as the nearer end. The processors' APIC identifiers count from 0.
+        package var vpCount: Int
+
+        package init(vpCount: Int) { self.vpCount = vpCount }
+    }
+
+    /// Where the root pointer stands; a boot protocol that can tell the guest should.
+    package static let rsdpAddress = Platform.rsdpAddress
+
+    /// The tables and where to put them, all within `Platform.acpiTablesStart..<acpiTablesEnd`, page-aligned or not,
+    /// without overlaps. The root pointer is first.
+    package static func build(_ configuration: Configuration) -> [(gpa: UInt64, bytes: [UInt8])] {
+        let vpCount = min(max(configuration.vpCount, 1), 254)
+        var tables: [(gpa: UInt64, bytes: [UInt8])] = []
+        var next = rsdpAddress + 64
+        func place(_ bytes: [UInt8]) -> UInt64 {
+            let gpa = next
+            tables.append((gpa, bytes))
+            next = (gpa + UInt64(bytes.count) + 63) / 64 * 64
+            return gpa
+        }
+        let dsdt = place(differentiatedSystemDescription(vpCount: vpCount))
+        let fadt = place(fixedDescription(dsdt: dsdt))
+        let madt = place(multipleAPICDescription(vpCount: vpCount))
+        let xsdt = place(extendedSystemDescription([fadt, madt]))
+        return [(rsdpAddress, rootPointer(xsdt: xsdt))] + tables
+    }
+
+    /// ACPI 6.5, 5.2.5.3.
+    private static func rootPointer(xsdt: UInt64) -> [UInt8] {
+        let revision: UInt8 = 2
+        var bytes = Array("RSD PTR ".utf8) + [0] + ACPITable.oemID + [revision]
+        bytes += littleEndianBytes(UInt32(0)) + littleEndianBytes(UInt32(36)) + littleEndianBytes(xsdt) + [0, 0, 0, 0]
+        bytes[8] = acpiChecksum(bytes.prefix(20))
+        bytes[32] = acpiChecksum(bytes)
+        return bytes
+    }
+
+    /// ACPI 6.5, 5.2.8.
+    private static func extendedSystemDescription(_ tables: [UInt64]) -> [UInt8] {
+        var table = ACPITable(signature: "XSDT", revision: 1)
+        for address in tables { table.append(address) }
+        return table.finished()
+    }
+
+    /// ACPI 6.5, 5.2.12.
+    private static func multipleAPICDescription(vpCount: Int) -> [UInt8] {
+        var table = ACPITable(signature: "APIC", revision: 5)
+        table.append(UInt32(truncatingIfNeeded: Platform.localAPICBase))
+        let noCompatible8259: UInt32 = 0
+        table.append(noCompatible8259)
+        for processor in 0..<vpCount {
+            let id = UInt8(truncatingIfNeeded: processor)
+            let enabled: UInt32 = 1
+            table.append([0, 8, id, id])
+            table.append(enabled)
+        }
+        table.append([1, 12, 0, 0])
+        table.append(UInt32(truncatingIfNeeded: Platform.ioAPICBase))
+        let firstGSI: UInt32 = 0
+        table.append(firstGSI)
+        // NMI at LINT1 of every processor, polarity and trigger mode as the bus has them.
+        table.append([4, 6, 0xFF, 0, 0, 1])
+        return table.finished()
+    }
+}

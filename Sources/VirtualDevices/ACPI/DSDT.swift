@@ -1,0 +1,73 @@
+extension ACPITables {
+    /// The namespace: processors, serial port, clock, power button, and the event device that tells of it.
+    static func differentiatedSystemDescription(vpCount: Int) -> [UInt8] {
+        // Revision 2 and above: integers have 64 bits.
+        var table = ACPITable(signature: "DSDT", revision: 2)
+        let devices = [serialPort, clock, powerButton] + eventDevice
+        table.append(AMLTerm.scope("\\_SB", (0..<vpCount).map(processor) + devices).bytes)
+        table.append(AMLTerm.name("\\_S5", softOff).bytes)
+        return table.finished()
+    }
+
+    /// Present, enabled, shown and working.
+    private static let working = AMLTerm.name("_STA", .integer(0x0F))
+
+    private static var softOff: AMLTerm {
+        let type = AMLTerm.integer(UInt64(PowerRegisters.softOffType))
+        return .package([type, .integer(0), .integer(0), .integer(0)])
+    }
+
+    /// The identifier equals that of the processor's local APIC in the MADT.
+    private static func processor(_ index: Int) -> AMLTerm {
+        let digits = String(index, radix: 16, uppercase: true)
+        let name = AMLName("C" + String(repeating: "0", count: max(0, 3 - digits.count)) + digits)
+        return .device(
+            name,
+            [.name("_HID", .string("ACPI0007")), .name("_UID", .integer(UInt64(max(index, 0)))), working])
+    }
+
+    private static var serialPort: AMLTerm {
+        let resources: [AMLResource] = [
+            .ports(base: Platform.com1Port, count: UInt8(truncatingIfNeeded: Platform.com1Count)),
+            .edgeInterrupt(gsi: Platform.com1GSI),
+        ]
+        return .device(
+            "COM1",
+            [
+                .name("_HID", .eisaID("PNP0501")), .name("_UID", .integer(1)), .name("_DDN", .string("COM1")), working,
+                .name("_CRS", AMLResource.template(resources)),
+            ])
+    }
+
+    /// Without an interrupt: the clock raises none.
+    private static var clock: AMLTerm {
+        let ports = AMLResource.ports(base: Platform.cmosPort, count: UInt8(truncatingIfNeeded: Platform.cmosCount))
+        return .device(
+            "RTC_", [.name("_HID", .eisaID("PNP0B00")), working, .name("_CRS", AMLResource.template([ports]))])
+    }
+
+    private static var powerButton: AMLTerm {
+        .device("PWRB", [.name("_HID", .eisaID("PNP0C0C")), .name("_UID", .integer(0)), working])
+    }
+
+    /// ACPI 6.5, 5.6.9: an edge on the interrupt runs `_EVT`, which takes the pending events and tells their devices.
+    private static var eventDevice: [AMLTerm] {
+        let dispatch: [AMLTerm] = [
+            .store(.reference("EVNT"), in: .local0),
+            .if(
+                .and(.local0, .integer(UInt64(EventDevice.State.powerButton.rawValue))),
+                [.notify("\\_SB.PWRB", 0x80)]),
+        ]
+        return [
+            .device(
+                "GED_",
+                [
+                    .name("_HID", .string("ACPI0013")), .name("_UID", .integer(0)), working,
+                    .name("_CRS", AMLResource.template([.edgeInterrupt(gsi: Platform.gedGSI)])),
+                    .ioRegion("EVRG", port: Platform.eventPort, count: 1),
+                    .byteField(of: "EVRG", [("EVNT", 8)]),
+                    .method("_EVT", arguments: 1, serialized: true, dispatch),
+                ])
+        ]
+    }
+}

@@ -1,0 +1,43 @@
+/// Where the machine's devices and tables stand. The guest learns it from ACPI; the boot loader and the machine read it
+/// here, so that there is one truth.
+package enum Platform {
+    // Guest physical addresses.
+
+    /// Memory below this address is low memory; what doesn't fit goes to `highMemoryStart`.
+    package static let mmioGapStart: UInt64 = 0xC000_0000
+    package static let highMemoryStart: UInt64 = 0x1_0000_0000
+    package static let ioAPICBase: UInt64 = 0xFEC0_0000
+    package static let ioAPICSize: UInt64 = 0x1000
+    package static let localAPICBase: UInt64 = 0xFEE0_0000
+    package static let acpiTablesStart: UInt64 = 0xE_0000
+    /// The first address after the tables' area.
+    package static let acpiTablesEnd: UInt64 = 0x10_0000
+    package static let rsdpAddress: UInt64 = acpiTablesStart
+
+    // Ports.
+
+    package static let com1Port: UInt16 = 0x3F8
+    package static let com1Count: UInt64 = 8
+    package static let cmosPort: UInt16 = 0x70
+    package static let cmosCount: UInt64 = 2
+    /// ACPI's SLEEP_CONTROL_REG, SLEEP_STATUS_REG and RESET_REG, one byte each.
+    package static let sleepControlPort: UInt16 = 0x600
+    package static let sleepStatusPort: UInt16 = 0x601
+    package static let resetPort: UInt16 = 0x602
+    /// What, written to `resetPort`, resets the machine.
+    package static let resetValue: UInt8 = 1
+    /// The pending events of the generic event device, one byte; reading clears it.
+    package static let eventPort: UInt16 = 0x608
+    /// Writing a byte ends the machine with that code; four ports, so that 32-bit writes reach it too.
+    package static let debugExitPort: UInt16 = 0xF4
+    package static let debugExitCount: UInt64 = 4
+    package static let i8042DataPort: UInt16 = 0x60
+    package static let i8042CommandPort: UInt16 = 0x64
+    package static let cf9Port: UInt16 = 0xCF9
+
+    // Global system interrupts: pins of the I/O APIC.
+
+    package static let com1GSI = 4
+    package static let cmosGSI = 8
+    package static let gedGSI = 16
+}

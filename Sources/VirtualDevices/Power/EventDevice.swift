@@ -1,0 +1,41 @@
+import Synchronization
+
+/// What the ACPI generic event device reads: a byte of pending events, cleared by reading, and an edge per event.
+package final class EventDevice: BusDevice {
+    /// The pending events.
+    package struct State: OptionSet, Equatable, Sendable {
+        package let rawValue: UInt8
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+        package static let powerButton = State(rawValue: 1)
+    }
+
+    private let pending = Mutex(State())
+    private let interrupt: any InterruptLine
+
+    package init(interrupt: any InterruptLine) { self.interrupt = interrupt }
+
+    /// Asks the guest to shut down. A guest that has not started its ACPI driver yet misses the edge: press again.
+    package func pressPowerButton() {
+        _ = pending.withLock { pending in pending.insert(.powerButton) }
+        interrupt.pulse()
+    }
+
+    package func read(offset: UInt64, size: Int) -> UInt64 {
+        guard offset == 0 else { return 0 }
+        return UInt64(
+            pending.withLock { pending in
+                defer { pending = [] }
+                return pending.rawValue
+            })
+    }
+
+    /// The register is read-only.
+    package func write(offset: UInt64, size: Int, value: UInt64) {}
+
+    package func reset() { state = [] }
+
+    package var state: State {
+        get { pending.withLock { pending in pending } }
+        set { pending.withLock { pending in pending = newValue } }
+    }
+}
