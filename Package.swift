@@ -54,11 +54,12 @@ let package = Package(
 
         // machine: what a guest sees
         .target(name: "CDemoGuest"),
+        swift("GuestMemory", ["LinuxSystem"]),
         swift("VirtualDevices", ["LinuxSystem"]),
-        swift("BootLoader", ["LinuxSystem", "CDemoGuest", "HypercallABI"]),
+        swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
             "VirtualMachine",
-            ["VirtualDevices", "BootLoader", "Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem", "Log"]),
+            ["VirtualDevices", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI", "LinuxSystem", "Log"]),
 
         // host: what this machine is
         swift("HostInventory", ["LinuxSystem", "CLinux"]),

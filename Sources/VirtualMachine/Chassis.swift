@@ -43,12 +43,10 @@ final class Chassis: Sendable {
             })
         serial = Serial16550(interrupt: ioAPIC.line(Platform.com1GSI), output: output)
         events = EventDevice(interrupt: ioAPIC.line(Platform.gedGSI))
-        try mmio.insert(ioAPIC, at: Platform.ioAPICBase, count: 0x1000)
-        try ports.insert(serial, at: Platform.com1Port, count: 8)
-        try ports.insert(CMOSClock(memorySize: memorySize, clock: realtimeNanoseconds), at: Platform.cmosPort, count: 2)
-        try ports.insert(events, at: Platform.eventRegister, count: 1)
-        for (device, port, count) in PowerControl.devices(onRequest: request) {
-            try ports.insert(device, at: port, count: count)
-        }
+        try mmio.insert(ioAPIC, at: Platform.ioAPICBase, count: Platform.ioAPICSize)
+        try ports.insert(serial, at: UInt64(Platform.com1Port), count: Platform.com1Count)
+        try ports.insert(CMOSClock(memorySize: memorySize), at: UInt64(Platform.cmosPort), count: Platform.cmosCount)
+        try ports.insert(events, at: UInt64(Platform.eventPort), count: 1)
+        try PowerControl(onRequest: request).attach(to: ports)
     }
 }
