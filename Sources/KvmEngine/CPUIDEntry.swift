@@ -81,7 +81,8 @@ extension CPUIDEntry {
             ecx = (ecx | 1 << 21 | 1 << 31) & ~(1 << 3 | 1 << 5 | 1 << 15)
             ecx = hasTSCDeadlineTimer ? ecx | 1 << 24 : ecx & ~(1 << 24)
         case 0x4 where eax & 0x1F != 0:
-            eax = eax & 0x3FFF | topology.sharing(cacheLevel: eax >> 5 & 7) << 14 | (min(topology.idCount, 64) - 1) << 26
+            eax =
+                eax & 0x3FFF | topology.sharing(cacheLevel: eax >> 5 & 7) << 14 | (min(topology.idCount, 64) - 1) << 26
         case 0x5, 0xA, 0x8000_0022:
             // MONITOR's line sizes; performance counters of Intel and of AMD.
             (eax, ebx, ecx, edx) = (0, 0, 0, 0)

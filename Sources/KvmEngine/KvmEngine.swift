@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
-import Hypervisor
 import HypercallABI
+import Hypervisor
 import LinuxSystem
 
 /// The processor engine on `/dev/kvm`: a partition is a KVM VM with the local APICs in the kernel (split irqchip), a

@@ -73,7 +73,9 @@ final class KvmVP: EngineVP, @unchecked Sendable {
             }
             let error = Errno.last
             // EAGAIN: a processor that waits for INIT and SIPI was woken, and looks again.
-            guard error.code == EINTR || error.code == EAGAIN else { return .failed(failureDetail("KVM_RUN: \(error)")) }
+            guard error.code == EINTR || error.code == EAGAIN else {
+                return .failed(failureDetail("KVM_RUN: \(error)"))
+            }
             // First the flag, then the wish: a wish that comes between them is seen here, one that comes later sets
             // the flag again.
             hv_kvm_run_set_immediate_exit(memory.run, 0)

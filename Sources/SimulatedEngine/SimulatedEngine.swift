@@ -21,7 +21,8 @@ package final class SimulatedEngine: ProcessorEngine {
     ) throws(HypervisorError) -> any EnginePartition {
         let id = configuration.partitionID
         guard configuration.vpCount > 0 else {
-            throw HypervisorError("partition \(id) asks for \(configuration.vpCount) virtual processors; 1 is the least")
+            throw HypervisorError(
+                "partition \(id) asks for \(configuration.vpCount) virtual processors; 1 is the least")
         }
         let partition = SimulatedPartition(configuration, clock: clock) { [weak self] in
             self?.partitions.withLock { _ = $0.removeValue(forKey: id) }

@@ -24,6 +24,8 @@ final class DemoMachine {
     var output: String { String(decoding: bytes, as: UTF8.self) }
     private var input: [UInt8] = []
     private var receiveInterrupt = false
+    /// Line control bit 7: the first two ports are the divisor.
+    private var isDivisor = false
     private var apicIndex: UInt8 = 0
     private var redirection = [UInt32](repeating: 0x10000, count: 48)
     private var events: UInt8 = 0
@@ -61,7 +63,9 @@ final class DemoMachine {
     /// Page tables for 4 GiB in pages of 2 MiB at 0x10000, the start info at 0x6000 and its memory map behind it.
     private func writeTables() {
         let base = machine.memory.base
-        func store(_ value: UInt64, _ address: Int) { base.storeBytes(of: value, toByteOffset: address, as: UInt64.self) }
+        func store(_ value: UInt64, _ address: Int) {
+            base.storeBytes(of: value, toByteOffset: address, as: UInt64.self)
+        }
         store(0x11003, 0x10000)
         for gigabyte in 0..<4 { store(UInt64(0x12003 + gigabyte * 0x1000), 0x11000 + gigabyte * 8) }
         for page in 0..<2048 { store(UInt64(page) << 21 | 0x83, 0x12000 + page * 8) }
@@ -127,6 +131,8 @@ final class DemoMachine {
             let exit = machine.vp.run()
             exits += 1
             switch exit {
+            case .portWrite(0x3F8...0x3F9, _, _) where isDivisor: break
+            case .portWrite(0x3FB, _, let value): isDivisor = value & 0x80 != 0
             case .portWrite(0x3F8, _, let value):
                 bytes.append(UInt8(truncatingIfNeeded: value))
                 if bytes.suffix(text.utf8.count).elementsEqual(text.utf8) { return .prompt }

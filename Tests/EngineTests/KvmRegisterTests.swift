@@ -95,7 +95,9 @@ struct KvmRegisterTests {
         ])
         let watchdog = try Watchdog(machine.vp)
         #expect(machine.vp.run().reason == .portWrite)
-        func word(_ at: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(machine.byte(at: at + $1)) << (8 * UInt32($1)) } }
+        func word(_ at: Int) -> UInt32 {
+            (0..<4).reduce(0) { $0 | UInt32(machine.byte(at: at + $1)) << (8 * UInt32($1)) }
+        }
         #expect(word(0x2000) >> 16 == 4, "APIC id 0, room for 4")
         #expect(word(0x2004) >> 31 == 1 && word(0x2004) >> 3 & 1 == 0, "a hypervisor, no MONITOR")
         #expect(word(0x2008) == 0x4B4D_564B, "KVMK")
