@@ -50,7 +50,7 @@ let package = Package(
         swift("Hypervisor", ["HypercallABI", "HypercallCore", "LinuxSystem"]),
         swift("EmbeddedHypervisor", ["Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem"]),
         swift("KvmEngine", ["Hypervisor", "HypercallABI", "LinuxSystem", "CLinux"]),
-        swift("SimulatedEngine", ["Hypervisor", "HypercallABI"]),
+        swift("SimulatedEngine", ["Hypervisor", "HypercallABI", "LinuxSystem"]),
 
         // machine: what a guest sees
         .target(name: "CDemoGuest"),

@@ -1,1 +1,0 @@
-int hv_demo_guest_placeholder;
