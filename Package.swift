@@ -115,6 +115,12 @@ let package = Package(
                 "LinuxSystem",
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
+        test(
+            "MachineTests",
+            [
+                "VirtualMachine", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "BootLoader", "Hypervisor",
+                "HypercallABI", "LinuxSystem",
+            ]),
         test("BootLoaderTests", ["BootLoader", "HypercallABI", "LinuxSystem"]),
         test("WorkerTests", ["WorkerProtocol", "PartitionManager", "JSON", "LinuxSystem"]),
         test("ManagerTests", ["PartitionManager", "ManagementService", "Hypervisor", "JSON", "LinuxSystem"]),

@@ -39,7 +39,7 @@ package struct BootImage: Sendable {
         }
         var initrd: Range<UInt64>?
         if let path = source.initrd {
-            let file = try ImageFile(path, field: "initrd")
+            let file = try ImageFile.open(path, field: "initrd")
             guard initrdLimit >= file.size, (initrdLimit - file.size) & ~4095 >= kernelEnd else {
                 throw BootError("initrd", "\(path) has \(file.size) bytes and does not fit")
             }
@@ -51,7 +51,7 @@ package struct BootImage: Sendable {
 
     private static func makePlan(_ source: BootSource) throws(BootError) -> Plan {
         if source.kernel == BootSource.demoKernel { return .demo }
-        let file = try ImageFile(source.kernel, field: "kernel")
+        let file = try ImageFile.open(source.kernel, field: "kernel")
         if source.format == .flat { return .flat(address: source.loadAddress ?? 0, size: file.size) }
         let kind = ImageKind(head: try file.bytes("a kernel", at: 0, Int(min(file.size, 1024))).bytes)
         switch kind {
@@ -70,7 +70,7 @@ package struct BootImage: Sendable {
 
     private func loadAll(_ memory: GuestMemory, _ rsdp: UInt64) throws -> [RegisterAssociation] {
         if let initrd, let path = source.initrd {
-            let file = try ImageFile(path, field: "initrd")
+            let file = try ImageFile.open(path, field: "initrd")
             try memory.readFile(file.descriptor, offset: 0, count: initrd.count, to: initrd.lowerBound)
         }
         try memory.write(0x20000, Array(source.commandLine.utf8) + [0])
@@ -100,20 +100,20 @@ package struct BootImage: Sendable {
         }
         switch plan {
         case .bzImage(let image):
-            let file = try ImageFile(source.kernel, field: "kernel")
+            let file = try ImageFile.open(source.kernel, field: "kernel")
             try zeroPage(try image.load(file, into: memory))
             return long(entry: image.entry) + [RegisterAssociation(.rsi, 0x7000)]
         case .linux64(let image):
-            try image.load(try ImageFile(source.kernel, field: "kernel"), into: memory)
+            try image.load(try ImageFile.open(source.kernel, field: "kernel"), into: memory)
             var zp = [UInt8](repeating: 0, count: 4096)
             zp[0x1FE] = 0x55; zp[0x1FF] = 0xAA; zp.replaceSubrange(0x202..<0x206, with: Array("HdrS".utf8)); zp[0x206] = 0x0f; zp[0x207] = 2
             try zeroPage(zp)
             return long(entry: image.entry) + [RegisterAssociation(.rsi, 0x7000)]
         case .pvh(let image, let entry):
-            try image.load(try ImageFile(source.kernel, field: "kernel"), into: memory)
+            try image.load(try ImageFile.open(source.kernel, field: "kernel"), into: memory)
             return state(code: 0xC09B, cr0: 0x11, cr3: 0, cr4: 0, efer: 0, rip: entry) + [RegisterAssociation(.rbx, 0x6000)]
         case .flat(let address, let size):
-            let file = try ImageFile(source.kernel, field: "kernel")
+            let file = try ImageFile.open(source.kernel, field: "kernel")
             try memory.readFile(file.descriptor, offset: 0, count: Int(size), to: address)
             return long(entry: address) + [RegisterAssociation(.rbx, 0x6000)]
         case .demo:

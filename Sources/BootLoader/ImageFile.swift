@@ -14,27 +14,35 @@ struct ImageFile: ~Copyable {
 
     /// - Throws: `BootError` for a path that is not absolute, does not open, is not a regular file, is empty, or is
     ///   larger than 2 GiB.
-    init(_ path: String, field: String) throws(BootError) {
+    static func open(_ path: String, field: String) throws(BootError) -> ImageFile {
         guard path.hasPrefix("/"), !path.utf8.contains(0) else {
             throw BootError(field, "\"\(path)\" is not an absolute path")
         }
+        let opened: FileDescriptor
         do {
             // O_NONBLOCK: a FIFO in the image's place must not hold us.
-            descriptor = try FileDescriptor(opening: path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+            opened = try FileDescriptor(opening: path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
         } catch {
             throw BootError(field, "\(path) cannot be opened: \(error)")
         }
+        let file = ImageFile(opened, path: path, field: field)
+        guard file.isRegular else { throw BootError(field, "\(path) is not a regular file") }
+        guard file.size > 0 else { throw BootError(field, "\(path) is empty") }
+        guard file.size <= Self.maximumSize else {
+            throw BootError(field, "\(path) is oversized: \(file.size) bytes; an image has \(Self.maximumSize) at most")
+        }
+        return file
+    }
+
+    private let isRegular: Bool
+
+    private init(_ descriptor: consuming FileDescriptor, path: String, field: String) {
         var status = stat()
-        guard fstat(descriptor.raw, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw BootError(field, "\(path) is not a regular file")
-        }
+        isRegular = fstat(descriptor.raw, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
         size = UInt64(max(status.st_size, 0))
-        self.field = field
+        self.descriptor = descriptor
         self.path = path
-        guard size > 0 else { throw BootError(field, "\(path) is empty") }
-        guard size <= Self.maximumSize else {
-            throw BootError(field, "\(path) is oversized: \(size) bytes; an image has \(Self.maximumSize) at most")
-        }
+        self.field = field
     }
 
     /// `count` bytes at `offset`.
