@@ -133,6 +133,38 @@ struct KvmRunTests {
         withExtendedLifetime(watchdog) {}
     }
 
+    @Test("the end of a level-triggered interrupt that the I/O APIC routes is an exit")
+    func endOfInterrupt() throws {
+        let machine = try SmallMachine()
+        // IDT entry 0x31 to 0x1100; GDT with flat code and data.
+        machine.write([0x00, 0x11, 0x08, 0x00, 0x00, 0x8E, 0x00, 0x00], at: 0x2000 + 0x31 * 8)
+        machine.write([0xFF, 0xFF, 0, 0, 0, 0x9B, 0xCF, 0, 0xFF, 0xFF, 0, 0, 0, 0x93, 0xCF, 0], at: 0x3008)
+        // The handler: mov dword [0xFEE000B0],0; out 0xF5,al; jmp itself
+        machine.write([0xC7, 0x05, 0xB0, 0x00, 0xE0, 0xFE, 0, 0, 0, 0, 0xE6, 0xF5, 0xEB, 0xFE], at: 0x1100)
+        let code = SegmentRegister(base: 0, limit: .max, selector: 8, attributes: 0xC09B)
+        let data = SegmentRegister(base: 0, limit: .max, selector: 16, attributes: 0xC093)
+        // mov dword [0xFEE000F0],0x1FF; out 0xF4,al; sti; hlt; jmp itself
+        try machine.load(
+            [0xC7, 0x05, 0xF0, 0x00, 0xE0, 0xFE, 0xFF, 0x01, 0, 0, 0xE6, 0xF4, 0xFB, 0xF4, 0xEB, 0xFE],
+            and: [
+                RegisterAssociation(.cs, RegisterValue(code)), RegisterAssociation(.ds, RegisterValue(data)),
+                RegisterAssociation(.ss, RegisterValue(data)), RegisterAssociation(.rsp, 0x8000),
+                RegisterAssociation(.cr0, 0x11),
+                RegisterAssociation(.idtr, RegisterValue(TableRegister(base: 0x2000, limit: 0x3FF))),
+                RegisterAssociation(.gdtr, RegisterValue(TableRegister(base: 0x3000, limit: 0x17))),
+            ])
+        let watchdog = try Watchdog(machine.vp)
+        #expect(machine.vp.run() == .portWrite(port: 0xF4, size: 1, value: 0))
+        var pins = [IOAPICMessage?](repeating: nil, count: 24)
+        pins[5] = IOAPICMessage(address: 0xFEE0_0000, data: 0x31, isLevelTriggered: true)
+        try machine.partition.setIOAPICMessages(pins)
+        try machine.partition.signalMSI(address: 0xFEE0_0000, data: 0xC031)
+        // An emulated KVM runs on for a while before it tells of the end.
+        let exits = [machine.vp.run(), machine.vp.run()]
+        #expect(exits.contains(.apicEOI(vector: 0x31)) && exits.contains(.portWrite(port: 0xF5, size: 1, value: 0)))
+        withExtendedLifetime(watchdog) {}
+    }
+
     @Test("every cancelRun ends a run, whenever it comes")
     func cancelling() throws {
         let machine = try SmallMachine()
