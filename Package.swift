@@ -64,7 +64,7 @@ let package = Package(
         swift("HostInventory", ["LinuxSystem", "CLinux"]),
 
         // manager: lifecycle of VMs, the worker processes, the state store
-        swift("WorkerProtocol", ["Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
+        swift("WorkerProtocol", ["BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
         swift(
             "PartitionManager",
             [
@@ -92,7 +92,8 @@ let package = Package(
             "hvroot-partition",
             [
                 "WorkerProtocol", "VirtualMachine", "VirtualDevices", "BootLoader", "Hypervisor",
-                "EmbeddedHypervisor", "KvmEngine", "HypercallABI", "HypercallCore", "JSON", "LinuxSystem", "Log",
+                "EmbeddedHypervisor", "KvmEngine", "HypercallABI", "HypercallCore", "JSON", "LinuxSystem", "CLinux",
+                "Log",
             ]),
         program(
             "hvrootd",
@@ -112,7 +113,12 @@ let package = Package(
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
         test("BootLoaderTests", ["BootLoader", "HypercallABI", "LinuxSystem"]),
-        test("WorkerTests", ["WorkerProtocol", "PartitionManager", "JSON", "LinuxSystem"]),
+        test(
+            "WorkerTests",
+            [
+                "WorkerProtocol", "PartitionManager", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
+                "CLinux", "hvroot-partition",
+            ]),
         test("ManagerTests", ["PartitionManager", "ManagementService", "Hypervisor", "JSON", "LinuxSystem"]),
         test("RESTTests", ["RESTServer", "ManagementService", "MetricsExposition", "JSON", "LinuxSystem"]),
         test("APITests", ["JSON", "LinuxSystem", "CLinux"]),
