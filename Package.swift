@@ -65,7 +65,7 @@ let package = Package(
         swift("HostInventory", ["LinuxSystem", "CLinux"]),
 
         // manager: lifecycle of VMs, the worker processes, the state store
-        swift("WorkerProtocol", ["Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
+        swift("WorkerProtocol", ["BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
         swift(
             "PartitionManager",
             [
@@ -93,7 +93,8 @@ let package = Package(
             "hvroot-partition",
             [
                 "WorkerProtocol", "VirtualMachine", "VirtualDevices", "BootLoader", "Hypervisor",
-                "EmbeddedHypervisor", "KvmEngine", "HypercallABI", "HypercallCore", "JSON", "LinuxSystem", "Log",
+                "EmbeddedHypervisor", "KvmEngine", "HypercallABI", "HypercallCore", "JSON", "LinuxSystem", "CLinux",
+                "Log",
             ]),
         program(
             "hvrootd",
@@ -122,7 +123,12 @@ let package = Package(
                 "HypercallABI", "LinuxSystem",
             ]),
         test("BootLoaderTests", ["BootLoader", "HypercallABI", "LinuxSystem"]),
-        test("WorkerTests", ["WorkerProtocol", "PartitionManager", "JSON", "LinuxSystem"]),
+        test(
+            "WorkerTests",
+            [
+                "WorkerProtocol", "PartitionManager", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
+                "CLinux", "hvroot-partition",
+            ]),
         test("ManagerTests", ["PartitionManager", "ManagementService", "Hypervisor", "JSON", "LinuxSystem"]),
         test("RESTTests", ["RESTServer", "ManagementService", "MetricsExposition", "JSON", "LinuxSystem"]),
         test("APITests", ["JSON", "LinuxSystem", "CLinux"]),

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "CKvm.h"
+#include "CWorker.h"
 
 static inline int hv_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int hv_fcntl_int(int fd, int command, int value) { return fcntl(fd, command, value); }

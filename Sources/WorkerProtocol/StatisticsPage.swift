@@ -1,0 +1,76 @@
+import Hypervisor
+import LinuxSystem
+
+/// The counters of one run of a guest, in a small file: the worker counts in mapped memory, the server reads the file,
+/// and neither waits for the other.
+///
+/// | at | field | |
+/// | --- | --- | --- |
+/// | 0 | magic | `hvrstats` |
+/// | 8 | version | u32, 1 |
+/// | 12 | VP count | u32, 1 to 254 |
+/// | 16 | process id | u64 |
+/// | 24 | started at | u64, nanoseconds since 1970 |
+/// | 64 | console bytes of this run, memory mapped, memory deposited, reboots, paused (0 or 1) | u64 each |
+/// | 128 | run id | UTF-8, zero-padded to 128 bytes |
+/// | 512 | hypercalls | 64 entries of 16 bytes: count (u64), code (u16), status (u16), used (u32, 0 or 1) |
+/// | 4096 | VPs | 128 bytes each: thread id (u64), then a u64 for each `ExitReason` |
+package enum StatisticsPage {
+    package static let vpCounts = 1...254
+    package static let hypercallCapacity = 64
+
+    static let headerSize = 4096
+    static let magic: UInt64 = 0x7374_6174_7372_7668  // "hvrstats", little-endian
+    static let version: UInt32 = 1
+    static let runIDOffset = 128
+    static let runIDCapacity = 128
+    static let hypercallOffset = 512
+    static let hypercallSize = 16
+    static let vpSize = 128
+
+    /// The words that are one for the guest, with their places.
+    enum Word: Int {
+        case consoleBytes = 64
+        case memoryMapped = 72
+        case memoryDeposited = 80
+        case reboots = 88
+        case paused = 96
+    }
+
+    static func fileSize(vpCount: Int) -> Int {
+        (headerSize + vpCount * vpSize + pageSize - 1) / pageSize * pageSize
+    }
+
+    static func vpOffset(_ vp: Int) -> Int { headerSize + vp * vpSize }
+
+    /// What a statistics file says.
+    package struct Snapshot: Sendable, Equatable {
+        package var processID: Int32
+        /// Nanoseconds since 1970.
+        package var startedAt: UInt64
+        package var runID: String
+        package var consoleBytes: UInt64
+        package var memoryMapped: UInt64
+        package var memoryDeposited: UInt64
+        package var reboots: UInt64
+        package var isPaused: Bool
+        /// Linux thread ids; 0 for a processor that has not started.
+        package var vpThreads: [Int32]
+        /// Per processor, in the order of `ExitReason.allCases`.
+        package var exits: [[UInt64]]
+        package var hypercalls: [HypercallCount]
+    }
+
+    package enum Failure: Error, Equatable, Sendable, CustomStringConvertible {
+        case system(Errno)
+        /// The file is not a statistics page, or is damaged, and how that shows.
+        case damaged(String)
+
+        package var description: String {
+            switch self {
+            case .system(let error): "the statistics page can't be used: \(error)"
+            case .damaged(let reason): "the statistics page is damaged: \(reason)"
+            }
+        }
+    }
+}

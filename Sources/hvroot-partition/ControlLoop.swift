@@ -1,0 +1,227 @@
+import Glibc
+import Hypervisor
+import LinuxSystem
+import Log
+import VirtualMachine
+import WorkerProtocol
+
+/// The main thread's loop: it serves the control socket until the guest has ended. Confined to that thread.
+final class ControlLoop {
+    private enum Token {
+        static let listener: UInt64 = 0
+        static let wake: UInt64 = 1
+        static let termination: UInt64 = 2
+        static let firstClient: UInt64 = 3
+    }
+
+    private static let mostClients = 16
+    /// The least time between two looks at the console's end.
+    private static let consoleInterval: UInt64 = 10_000_000
+    /// How often the counters that are not counted where they happen are copied to the statistics page.
+    private static let refreshInterval: UInt64 = 5_000_000_000
+
+    private let launch: WorkerLaunch
+    private let observer: WorkerObserver
+    private let listener: FileDescriptor
+    private let termination: FileDescriptor
+    private let epoll: EpollSet
+    private let startedAt = realtimeNanoseconds()
+    private var clients: [UInt64: ControlClient] = [:]
+    private var nextToken = Token.firstClient
+    private var nextConsole: UInt64 = 0
+    private var nextRefresh: UInt64 = 0
+    private var machine: Machine?
+    private var backend: (any HypervisorBackend)?
+
+    init(launch: WorkerLaunch, listener: consuming FileDescriptor, observer: WorkerObserver) throws(Errno) {
+        self.launch = launch
+        self.listener = listener
+        self.observer = observer
+        termination = try WorkerProcess.terminationRequests()
+        epoll = try EpollSet()
+        try epoll.add(self.listener.raw, token: Token.listener)
+        try epoll.add(observer.wake.raw, token: Token.wake)
+        try epoll.add(termination.raw, token: Token.termination)
+    }
+
+    /// Gives the loop the machine that it controls.
+    func attach(_ machine: Machine, on backend: any HypervisorBackend) {
+        self.machine = machine
+        self.backend = backend
+        refresh()
+    }
+
+    /// Serves until the guest has ended and its result is written.
+    ///
+    /// - Returns: whether the result could be written.
+    func run() -> Bool {
+        while true {
+            for ready in epoll.wait(milliseconds: patience()) { handle(ready) }
+            tellReboot()
+            tellConsole()
+            if let end = observer.end { return finish(end) }
+            if monotonicNanoseconds() >= nextRefresh { refresh() }
+            for client in clients.values where client.channel.isBroken { drop(client) }
+        }
+    }
+
+    /// How long to wait for something to happen, in milliseconds.
+    private func patience() -> Int {
+        var deadline = nextRefresh
+        if observer.printed, !clients.isEmpty { deadline = min(deadline, nextConsole) }
+        let now = monotonicNanoseconds()
+        return deadline <= now ? 0 : Int((deadline - now) / 1_000_000 + 1)
+    }
+
+    private func handle(_ ready: Readiness) {
+        switch ready.token {
+        case Token.listener: accept()
+        case Token.wake: observer.wake.drain()
+        case Token.termination:
+            _ = try? termination.read(count: 128)
+            Log.info("the worker was asked to end: the guest is stopped")
+            machine?.stop()
+        default:
+            guard let client = clients[ready.token] else { return }
+            if ready.isReadable || ready.isClosed {
+                for message in client.channel.receive() { answer(message, to: client) }
+            }
+            if ready.isWritable { client.channel.flush() }
+            watch(client)
+        }
+    }
+
+    // MARK: Clients
+
+    private func accept() {
+        do {
+            guard let socket = try UnixSocket.accept(listener) else { return }
+            let peer = try UnixSocket.peer(of: socket)
+            guard peer.userID == 0 || peer.userID == geteuid() else {
+                Log.warning("a connection of user \(peer.userID) was refused: only user \(geteuid()) and root may")
+                return
+            }
+            guard clients.count < Self.mostClients else {
+                Log.warning("a connection was refused: \(clients.count) are open")
+                return
+            }
+            let client = ControlClient(socket, token: nextToken)
+            nextToken += 1
+            try epoll.add(client.channel.raw, token: client.token)
+            clients[client.token] = client
+            client.channel.send(
+                .hello(
+                    WorkerHello(
+                        vmID: launch.vmID, runID: launch.runID, processID: getpid(), startedAt: startedAt,
+                        isPaused: machine?.isPaused ?? false, reboots: observer.statistics.reboots)))
+            watch(client)
+        } catch {
+            Log.warning("a connection could not be accepted: \(error)")
+        }
+    }
+
+    private func watch(_ client: ControlClient) {
+        guard clients[client.token] != nil else { return }
+        do {
+            try epoll.change(client.channel.raw, token: client.token, writable: client.channel.wantsToWrite)
+        } catch {
+            drop(client)
+        }
+    }
+
+    private func drop(_ client: ControlClient) {
+        epoll.remove(client.channel.raw)
+        clients[client.token] = nil
+    }
+
+    private func answer(_ message: WorkerMessage, to client: ControlClient) {
+        switch message {
+        case .request(let request):
+            client.channel.send(.response(WorkerResponse(id: request.id, result: perform(request.method))))
+        case .acknowledge:
+            client.consoleIsOutstanding = false
+            if client.consoleHasMore { tellConsole(total: observer.ring.total, to: client) }
+        case .hello, .response, .event: break
+        }
+    }
+
+    private func perform(_ method: WorkerRequest.Method) -> WorkerResponse.Result {
+        guard let machine, observer.end == nil else { return .failed("the guest has ended") }
+        defer { refresh() }
+        switch method {
+        case .pause: machine.pause()
+        case .resume: machine.resume()
+        case .reset: machine.reset()
+        case .powerButton: machine.pressPowerButton()
+        case .stop: machine.stop()
+        case .status: return .status(isPaused: machine.isPaused, consoleTotal: observer.ring.total)
+        case .consoleWrite(let bytes): return .taken(UInt64(machine.receive(bytes)))
+        }
+        return .done
+    }
+
+    // MARK: News
+
+    private func tellReboot() {
+        guard observer.takeReboot() else { return }
+        for client in clients.values {
+            client.channel.send(.event(.rebooted))
+            watch(client)
+        }
+        refresh()
+    }
+
+    private func tellConsole() {
+        let now = monotonicNanoseconds()
+        guard observer.printed, !clients.isEmpty, now >= nextConsole else { return }
+        nextConsole = now + Self.consoleInterval
+        let total = observer.takePrinted()
+        for client in clients.values { tellConsole(total: total, to: client) }
+    }
+
+    private func tellConsole(total: UInt64, to client: ControlClient) {
+        client.consoleHasMore = client.consoleIsOutstanding
+        guard !client.consoleIsOutstanding else { return }
+        client.consoleIsOutstanding = true
+        client.channel.send(.event(.consoleAdvanced(total: total)))
+        watch(client)
+    }
+
+    private func refresh() {
+        nextRefresh = monotonicNanoseconds() + Self.refreshInterval
+        guard let machine, let backend else { return }
+        observer.statistics.setMemoryMapped(machine.memoryMapped)
+        observer.statistics.setMemoryDeposited(machine.memoryDeposited)
+        observer.statistics.setPaused(machine.isPaused)
+        observer.statistics.setHypercalls(backend.hypercallCounts)
+    }
+
+    // MARK: The end
+
+    private func finish(_ end: MachineEnd) -> Bool {
+        refresh()
+        var result = RunResult(runID: launch.runID, end: .stopped, endedAt: realtimeNanoseconds())
+        switch end {
+        case .poweredOff: result.end = .poweredOff
+        case .stopped: result.end = .stopped
+        case .debugExit(let code):
+            result.end = .debugExit
+            result.code = code
+        case .crashed(let reason):
+            result.end = .crashed
+            result.message = reason
+        case .failed(let reason):
+            result.end = .failed
+            result.message = reason
+        }
+        Log.info("the guest ended", ["end": result.end.rawValue, "message": result.message ?? ""])
+        do {
+            try result.write(directory: launch.directory)
+        } catch {
+            Log.error("the guest's result could not be written to \(launch.directory): \(error)")
+            return false
+        }
+        for client in clients.values { client.channel.send(.event(.ended)) }
+        return true
+    }
+}

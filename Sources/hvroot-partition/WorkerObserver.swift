@@ -1,0 +1,73 @@
+import Hypervisor
+import LinuxSystem
+import Synchronization
+import VirtualMachine
+import WorkerProtocol
+
+/// Takes what the machine's threads tell, and wakes the control loop where that has something to do.
+final class WorkerObserver: MachineObserver {
+    private struct News {
+        var end: MachineEnd?
+        var hasRebooted = false
+    }
+
+    let ring: ConsoleRing.Writer
+    let statistics: StatisticsPage.Writer
+    /// Readable when there is news for the control loop.
+    let wake: EventFD
+    private let news = Mutex(News())
+    /// Whether bytes were printed that the control loop has not looked at: a guest that goes on printing then costs
+    /// no system calls.
+    private let hasPrinted = Atomic(false)
+
+    init(ring: ConsoleRing.Writer, statistics: StatisticsPage.Writer, wake: EventFD) {
+        self.ring = ring
+        self.statistics = statistics
+        self.wake = wake
+    }
+
+    // The machine's threads.
+
+    func machineDidPrint(_ bytes: UnsafeRawBufferPointer) {
+        ring.write(bytes)
+        statistics.addConsoleBytes(bytes.count)
+        if !hasPrinted.exchange(true, ordering: .acquiringAndReleasing) { wake.signal() }
+    }
+
+    func machineDidReset() {
+        statistics.countReboot()
+        news.withLock { $0.hasRebooted = true }
+        wake.signal()
+    }
+
+    func machineDidEnd(_ end: MachineEnd) {
+        // The first end is the reason; what follows from it is not.
+        news.withLock { $0.end = $0.end ?? end }
+        wake.signal()
+    }
+
+    func machineDidStart(vp: Int, thread: Int32) { statistics.setThread(vp: vp, thread) }
+
+    func machineDidExit(vp: Int, reason: ExitReason) { statistics.countExit(vp: vp, reason: reason) }
+
+    // The control loop.
+
+    /// Whether there are console bytes that `takePrinted` has not taken note of.
+    var printed: Bool { hasPrinted.load(ordering: .acquiring) }
+
+    /// The console's total; bytes beyond it make `printed` true again.
+    func takePrinted() -> UInt64 {
+        hasPrinted.store(false, ordering: .sequentiallyConsistent)
+        return ring.total
+    }
+
+    /// Whether the guest rebooted, once or more, since the last call.
+    func takeReboot() -> Bool {
+        news.withLock { news in
+            defer { news.hasRebooted = false }
+            return news.hasRebooted
+        }
+    }
+
+    var end: MachineEnd? { news.withLock { $0.end } }
+}
