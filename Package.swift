@@ -113,7 +113,12 @@ let package = Package(
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
         test("BootLoaderTests", ["BootLoader", "HypercallABI", "LinuxSystem"]),
         test("WorkerTests", ["WorkerProtocol", "PartitionManager", "JSON", "LinuxSystem"]),
-        test("ManagerTests", ["PartitionManager", "ManagementService", "Hypervisor", "JSON", "LinuxSystem"]),
+        test(
+            "ManagerTests",
+            [
+                "PartitionManager", "ManagementService", "HostInventory", "BootLoader", "Hypervisor", "CSQLite", "JSON",
+                "LinuxSystem",
+            ]),
         test("RESTTests", ["RESTServer", "ManagementService", "MetricsExposition", "JSON", "LinuxSystem"]),
         test("APITests", ["JSON", "LinuxSystem", "CLinux"]),
     ]

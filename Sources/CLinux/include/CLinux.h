@@ -20,6 +20,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "CStateLock.h"
+
 static inline int hv_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int hv_fcntl_int(int fd, int command, int value) { return fcntl(fd, command, value); }
 static inline int hv_ioctl_int(int fd, unsigned long request, unsigned long value) { return ioctl(fd, request, value); }
