@@ -116,7 +116,7 @@ let package = Package(
         test(
             "ManagerTests",
             [
-                "PartitionManager", "ManagementService", "HostInventory", "BootLoader", "Hypervisor", "CSQLite", "JSON",
+                "PartitionManager", "ManagementService", "HostInventory", "BootLoader", "Hypervisor", "JSON",
                 "LinuxSystem",
             ]),
         test("RESTTests", ["RESTServer", "ManagementService", "MetricsExposition", "JSON", "LinuxSystem"]),
