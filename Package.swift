@@ -129,7 +129,12 @@ let package = Package(
                 "WorkerProtocol", "PartitionManager", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
                 "CLinux", "hvroot-partition",
             ]),
-        test("ManagerTests", ["PartitionManager", "ManagementService", "Hypervisor", "JSON", "LinuxSystem"]),
+        test(
+            "ManagerTests",
+            [
+                "PartitionManager", "ManagementService", "HostInventory", "BootLoader", "Hypervisor", "JSON",
+                "LinuxSystem",
+            ]),
         test("RESTTests", ["RESTServer", "ManagementService", "MetricsExposition", "JSON", "LinuxSystem"]),
         test("APITests", ["JSON", "LinuxSystem", "CLinux"]),
     ]

@@ -12,7 +12,9 @@ package protocol ManagementAPI: Sendable {
     /// `validateOnly` checks all and changes nothing.
     func createVM(_ specification: VMSpecification, validateOnly: Bool) async throws(ServiceError) -> VMResource
     /// In the order of ids. `after` is the id after which to go on.
-    func listVMs(after: String?, limit: Int, labels: [String: String], state: VMState?) -> (vms: [VMResource], more: Bool)
+    func listVMs(after: String?, limit: Int, labels: [String: String], state: VMState?) -> (
+        vms: [VMResource], more: Bool
+    )
     func vm(_ id: String) throws(ServiceError) -> VMResource
     func updateVM(_ id: String, _ patch: VMPatch, ifRevision: UInt64?) async throws(ServiceError) -> VMResource
     /// A VM that runs is refused unless `force`, which stops it first. Nil when the VM is gone at return.

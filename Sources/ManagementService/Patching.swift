@@ -1,0 +1,36 @@
+import PartitionManager
+
+extension VMPatch {
+    /// The first field that only a VM without a guest can change; nil when there is none.
+    package var machineField: String? {
+        if vpCount != nil { return "/vps/count" }
+        if memorySize != nil { return "/memory/size" }
+        if kernel != nil { return "/boot/kernel" }
+        if initrd != nil { return "/boot/initrd" }
+        if commandLine != nil { return "/boot/commandLine" }
+        if bootFormat != nil { return "/boot/format" }
+        return loadAddress == nil ? nil : "/boot/loadAddress"
+    }
+
+    /// The specification with the patch applied.
+    ///
+    /// - Throws: `.wrongState` for a change of the machine while its guest exists.
+    package func applied(to vm: VMResource) throws(ServiceError) -> VMSpecification {
+        if let field = machineField, !LifecycleRules.isOff(vm.state) {
+            throw ServiceError(
+                .wrongState,
+                "The VM is \(vm.state.rawValue): processors, memory and boot source can change while it is defined, "
+                    + "stopped or failed. Labels can change at any time.", field: field)
+        }
+        var result = vm.specification
+        for (key, value) in labels ?? [:] { result.labels[key] = value }
+        if let vpCount { result.vpCount = vpCount }
+        if let memorySize { result.memorySize = memorySize }
+        if let kernel { result.kernel = kernel }
+        if let initrd { result.initrd = initrd }
+        if let commandLine { result.commandLine = commandLine }
+        if let bootFormat { result.bootFormat = bootFormat }
+        if let loadAddress { result.loadAddress = loadAddress }
+        return result
+    }
+}

@@ -1,0 +1,181 @@
+import Hypervisor
+import LinuxSystem
+import Log
+import Synchronization
+
+/// All VMs of a host: their lifecycle, their operations and events, and the store under them.
+package final class VMManager: Sendable {
+    private let core: ManagerCore
+    private let phase = Atomic<Int>(Phase.loaded.rawValue)
+
+    private enum Phase: Int {
+        /// The store has been read; guests have not been looked for.
+        case loaded
+        case ready
+        case ending
+    }
+
+    package var vms: VMRegistry { core.vms }
+    package var operations: OperationRegistry { core.operations }
+    package var events: EventLog { core.events }
+    package var store: StateStore { core.store }
+    package var hypervisor: HypervisorDescription { core.launcher.hypervisor }
+    package let installID: String
+    /// Deleted VMs whose directories were removed by this start.
+    private let removals: [String]
+
+    /// The VM's own directory under the state directory.
+    package func directory(of id: String) -> String { core.directory(of: id) }
+
+    /// Reads the state of `configuration.stateDirectory`: from now on VMs, operations and events are shown as they were
+    /// stored. Blocks; for the start of a program.
+    ///
+    /// - Throws: `StoreError`, `.locked` when an other server uses the directory.
+    package init(configuration: ManagerConfiguration, launcher: any GuestLauncher) throws(StoreError) {
+        let core: ManagerCore
+        let state: StoredState
+        do throws(Errno) {
+            try DirectoryTree.create(configuration.runDirectory)
+        } catch {
+            throw StoreError(
+                .inputOutput, "the run directory \(configuration.runDirectory) can't be made: \(error)")
+        }
+        let store: StateStore
+        (store, state) = try StateStore.open(directory: configuration.stateDirectory)
+        do throws(Errno) {
+            core = try ManagerCore(configuration: configuration, launcher: launcher, store: store, state: state)
+        } catch {
+            throw StoreError(.other, "no thread for the VMs' files: \(error)")
+        }
+        self.core = core
+        installID = state.installID
+        var active: [String: StoredOperation] = [:]
+        for operation in state.operations where operation.resource.status == .running {
+            active[operation.resource.vmID] = operation
+        }
+        for record in state.vms {
+            core.vms.insert(VMController(record, active: active[record.id], core: core))
+        }
+        // Before an id can be used again.
+        removals = state.removals.filter { id in
+            core.vms[id] != nil || ManagerCore.remove([core.directory(of: id), core.runDirectory(of: id)]) == nil
+        }
+    }
+
+    /// Whether all guests have been found again and requests are taken.
+    package var isReady: Bool { phase.load(ordering: .acquiring) == Phase.ready.rawValue }
+
+    /// Finds the guests of earlier servers again, and takes up what was under way. Requests are taken when it returns.
+    package func start() async {
+        let controllers = core.vms.all
+        await withTaskGroup(of: Void.self) { group in
+            var next = 0
+            func addNext() {
+                guard next < controllers.count else { return }
+                let controller = controllers[next]
+                next += 1
+                group.addTask { await controller.recover() }
+            }
+            for _ in 0..<max(core.configuration.concurrentAdoptions, 1) { addNext() }
+            while await group.next() != nil { addNext() }
+        }
+        for id in removals {
+            _ = try? await core.store.write { transaction throws(StoreError) in try transaction.endRemoval(of: id) }
+        }
+        _ = phase.compareExchange(
+            expected: Phase.loaded.rawValue, desired: Phase.ready.rawValue, ordering: .acquiringAndReleasing)
+        Log.info("the manager is ready", ["vms": String(controllers.count), "store": core.store.path])
+    }
+
+    /// Ends the server's part. Guests go on; operations that are under way are taken up by the next server.
+    package func shutdown() async {
+        phase.store(Phase.ending.rawValue, ordering: .releasing)
+        core.end()
+        await core.store.close()
+        core.files.close()
+    }
+
+    /// Ends as if the process had been killed: what is not durable now never will be.
+    package func abandon() async {
+        phase.store(Phase.ending.rawValue, ordering: .releasing)
+        core.end()
+        await core.store.close(discarding: true)
+        core.files.close()
+    }
+
+    private func checkReady() throws(ServiceError) {
+        switch Phase(rawValue: phase.load(ordering: .acquiring)) {
+        case .ready: return
+        case .loaded, nil:
+            throw ServiceError(.unavailable, "The server is finding its guests again; ask once /readyz says so.")
+        case .ending: throw ServiceError(.unavailable, "The server is ending; ask again when it is back.")
+        }
+    }
+
+    // MARK: Requests
+
+    /// Defines a VM. `specification.id` is set and all of it has been validated.
+    package func create(_ specification: VMSpecification, id: String) async throws(ServiceError) -> VMResource {
+        try checkReady()
+        try core.vms.reserve(id)
+        let record = VMRecord(id: id, specification: specification, now: realtimeNanoseconds())
+        let controller = VMController(record, active: nil, core: core)
+        do throws(ServiceError) {
+            try await core.makeDirectories(of: id, clean: true)
+            try await insert(controller, record)
+        } catch {
+            core.vms.release(id)
+            throw error
+        }
+        return controller.entry.resource
+    }
+
+    private func insert(_ controller: VMController, _ record: VMRecord) async throws(ServiceError) {
+        let core = core
+        let event = PendingEvent(
+            time: record.createdAt, type: "vm.created", vmID: record.id, details: [("state", record.state.rawValue)])
+        do throws(StoreError) {
+            try await core.store.write(
+                { transaction throws(StoreError) in
+                    try transaction.putVM(record)
+                    return try transaction.appendEvent(event)
+                },
+                committed: { event in
+                    core.vms.insert(controller)
+                    core.events.append([event])
+                })
+        } catch {
+            throw ServiceError(error)
+        }
+    }
+
+    /// - Throws: `.notFound`.
+    package func controller(_ id: String) throws(ServiceError) -> VMController {
+        guard let controller = core.vms[id] else { throw VMController.notFound(id) }
+        return controller
+    }
+
+    /// Changes the specification of VM `id` to what `body` makes of the VM as it is.
+    package func update(
+        _ id: String, ifRevision revision: UInt64?,
+        _ body: @Sendable (VMResource) throws(ServiceError) -> VMSpecification
+    ) async throws(ServiceError) -> VMResource {
+        try checkReady()
+        return try await controller(id).update(ifRevision: revision, body)
+    }
+
+    package func delete(
+        _ id: String, force: Bool, ifRevision revision: UInt64?
+    ) async throws(ServiceError) -> OperationResource? {
+        try checkReady()
+        return try await controller(id).delete(force: force, ifRevision: revision)
+    }
+
+    package func begin(
+        _ verb: OperationResource.Verb, vm id: String, timeout: Double?
+    ) async throws(ServiceError) -> OperationResource {
+        try checkReady()
+        guard verb != .delete else { throw ServiceError(.invalidArgument, "A VM is deleted with DELETE, not a verb.") }
+        return try await controller(id).begin(verb, timeout: timeout)
+    }
+}

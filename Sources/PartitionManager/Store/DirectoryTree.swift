@@ -1,0 +1,55 @@
+import CLinux
+import Glibc
+import LinuxSystem
+
+/// Directories that belong to this program.
+package enum DirectoryTree {
+    /// Makes `path` and what is missing above it. New ones get `mode`; what exists stays as it is.
+    package static func create(_ path: String, mode: mode_t = 0o700) throws(Errno) {
+        if mkdir(path, mode) == 0 { return }
+        let error = Errno.last
+        switch error.code {
+        case EEXIST:
+            var status = stat()
+            guard stat(path, &status) == 0 else { throw Errno.last }
+            guard status.st_mode & S_IFMT == S_IFDIR else { throw Errno(ENOTDIR) }
+        case ENOENT:
+            guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { throw error }
+            try create(String(path[..<slash]), mode: mode)
+            if mkdir(path, mode) != 0, Errno.last.code != EEXIST { throw Errno.last }
+        default: throw error
+        }
+    }
+
+    /// Removes `path` with all below it. Symbolic links are removed, never followed. A path that is not there is
+    /// removed already.
+    package static func remove(_ path: String) throws(Errno) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            let error = Errno.last
+            if error.code == ENOENT { return }
+            throw error
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            if unlink(path) != 0, Errno.last.code != ENOENT { throw Errno.last }
+            return
+        }
+        for name in try names(in: path) { try remove(path + "/" + name) }
+        if rmdir(path) != 0, Errno.last.code != ENOENT { throw Errno.last }
+    }
+
+    /// The names in a directory, without `.` and `..`, in no order.
+    package static func names(in path: String) throws(Errno) -> [String] {
+        guard let stream = opendir(path) else { throw Errno.last }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            // d_name is NUL-terminated inside the entry, which lives until the next readdir.
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+}
