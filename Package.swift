@@ -102,6 +102,9 @@ let package = Package(
             ]),
 
         // tests
+        .target(
+            name: "TestHTTP", dependencies: ["JSON", "LinuxSystem", "CLinux"], path: "Tests/Support/TestHTTP",
+            swiftSettings: strict),
         test("ArchitectureTests", []),
         test("HypercallTests", ["HypercallABI", "HypercallCore", "Hypervisor", "EmbeddedHypervisor", "JSON", "LinuxSystem"]),
         test(
@@ -114,7 +117,12 @@ let package = Package(
         test("BootLoaderTests", ["BootLoader", "HypercallABI", "LinuxSystem"]),
         test("WorkerTests", ["WorkerProtocol", "PartitionManager", "JSON", "LinuxSystem"]),
         test("ManagerTests", ["PartitionManager", "ManagementService", "Hypervisor", "JSON", "LinuxSystem"]),
-        test("RESTTests", ["RESTServer", "ManagementService", "MetricsExposition", "JSON", "LinuxSystem"]),
-        test("APITests", ["JSON", "LinuxSystem", "CLinux"]),
+        test(
+            "RESTTests",
+            [
+                "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "Hypervisor",
+                "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
+            ]),
+        test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP"]),
     ]
 )
