@@ -6,7 +6,15 @@
 static const uint64_t hv_mhd_size_unknown = MHD_SIZE_UNKNOWN;
 static const ssize_t hv_mhd_end_of_stream = MHD_CONTENT_READER_END_OF_STREAM;
 
-typedef void *(*hv_mhd_uri_callback)(void *context, const char *uri, struct MHD_Connection *connection);
+// Leaves an escaped path or parameter as it came. Decoded by libmicrohttpd, a %2F or a NUL in it could not be told from
+// what ends a segment or a C string.
+static inline size_t hv_mhd_keep_escaped(void *context, struct MHD_Connection *connection, char *text) {
+    (void)context;
+    (void)connection;
+    size_t length = 0;
+    while (text[length] != 0) length++;
+    return length;
+}
 
 struct hv_mhd_settings {
     int listen_socket;
@@ -16,7 +24,6 @@ struct hv_mhd_settings {
     size_t connection_memory;
     // Given to each callback as its first argument.
     void *context;
-    hv_mhd_uri_callback uri;
     MHD_AccessHandlerCallback access;
     MHD_RequestCompletedCallback completed;
     MHD_LogCallback log;
@@ -38,7 +45,7 @@ static inline struct MHD_Daemon *hv_mhd_start(const struct hv_mhd_settings *sett
         MHD_OPTION_CONNECTION_LIMIT, settings->connection_limit,
         MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_timeout_seconds,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, settings->connection_memory,
-        MHD_OPTION_URI_LOG_CALLBACK, settings->uri, settings->context,
+        MHD_OPTION_UNESCAPE_CALLBACK, hv_mhd_keep_escaped, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, settings->completed, settings->context,
         MHD_OPTION_ARRAY, pool,
         MHD_OPTION_END);

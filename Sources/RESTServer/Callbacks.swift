@@ -3,23 +3,23 @@ import Glibc
 import Log
 
 /// The functions that libmicrohttpd calls, on its own threads. The first argument of each is the `ServerCore`, which
-/// lives until the daemon has ended; a request's context is retained once by `uri` and released once by `completed`.
+/// lives until the daemon has ended; a request's context is retained once by `access` and released once by `completed`.
 enum Callbacks {
-    /// The first word of a request: its target as it came. The result is the request's context.
-    static let uri: hv_mhd_uri_callback = { core, target, _ in
-        guard let core, let target else { return nil }
-        let server = Unmanaged<ServerCore>.fromOpaque(core).takeUnretainedValue()
-        return Unmanaged.passRetained(RequestContext(server, target: String(cString: target))).toOpaque()
-    }
-
-    /// Called with the header, with each piece of the body, and without one when the answer is due.
-    static let access: MHD_AccessHandlerCallback = { _, connection, _, method, version, data, size, context in
-        guard let connection, let method, let version, let size, let object = context?.pointee else { return .NO }
+    /// Called with the header, with each piece of the body, and without one when the answer is due. The first call makes
+    /// the context. (Made before, when only the target is known, it would leak where the rest of the header is broken:
+    /// `completed` is not called then.)
+    static let access: MHD_AccessHandlerCallback = { core, connection, path, method, _, data, size, context in
+        guard let core, let connection, let method, let path, let size, let context else { return .NO }
+        guard let object = context.pointee else {
+            let server = Unmanaged<ServerCore>.fromOpaque(core).takeUnretainedValue()
+            let request = RequestContext(server, method: String(cString: method))
+            context.pointee = Unmanaged.passRetained(request).toOpaque()
+            return request.begin(connection, path: String(cString: path))
+        }
         let request = Unmanaged<RequestContext>.fromOpaque(object).takeUnretainedValue()
         let piece = UnsafeRawBufferPointer(start: data, count: size.pointee)
         size.pointee = 0
-        return request.proceed(
-            connection, method: String(cString: method), version: String(cString: version), piece: piece)
+        return request.proceed(connection, piece: piece)
     }
 
     static let completed: MHD_RequestCompletedCallback = { _, _, context, _ in

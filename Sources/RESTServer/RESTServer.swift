@@ -75,7 +75,6 @@ package final class RESTServer: Sendable {
         settings.connection_memory = configuration.maximumHeaderSize * 2 + 16384
         // Not retained: `Running` holds the core until after the daemon's end.
         settings.context = Unmanaged.passUnretained(core).toOpaque()
-        settings.uri = Callbacks.uri
         settings.access = Callbacks.access
         settings.completed = Callbacks.completed
         settings.log = Callbacks.log

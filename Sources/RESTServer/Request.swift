@@ -1,3 +1,4 @@
+import CMicroHTTPD
 import JSON
 
 /// A request as a handler sees it.
@@ -13,15 +14,30 @@ struct Request: Sendable {
     var query: Query
 }
 
-/// A request's header fields; names are compared without regard to case.
+/// A request's header fields, with their names in lower case, or its query parameters as they came.
 struct Headers: Sendable {
     private(set) var fields: [(name: String, value: String)] = []
     /// Bytes of names, values and what stands between them.
     private(set) var size = 0
 
-    mutating func append(_ name: String, _ value: String) {
+    /// All fields of one kind of a libmicrohttpd connection, in their order.
+    init(of connection: OpaquePointer, _ kind: MHD_ValueKind) {
+        // The iterator runs before this call returns, so the pointer to `self` is good for as long as it is used.
+        withUnsafeMutablePointer(to: &self) { pointer in
+            _ = MHD_get_connection_values(
+                connection, kind,
+                { context, kind, name, value in
+                    guard let context, let name else { return .YES }
+                    context.assumingMemoryBound(to: Headers.self).pointee.append(
+                        String(cString: name), value.map { String(cString: $0) } ?? "", ofHeader: kind == .HEADER_KIND)
+                    return .YES
+                }, pointer)
+        }
+    }
+
+    private mutating func append(_ name: String, _ value: String, ofHeader: Bool) {
         size += name.utf8.count + value.utf8.count + 4
-        fields.append((name.lowercased(), value))
+        fields.append((ofHeader ? name.lowercased() : name, value))
     }
 
     /// The field's value; nil where it is absent. `name` is in lower case.

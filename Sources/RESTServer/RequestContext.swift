@@ -31,9 +31,9 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     private static let discardLimit = 8 << 20
 
     private let core: ServerCore
-    private let rawTarget: String
+    private let method: String
+    private var path = ""
     private let startedAt = monotonicNanoseconds()
-    private var method = ""
     private var routeName = "unmatched"
     private var plan: Plan?
     private var body: [UInt8] = []
@@ -42,9 +42,9 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     private var attachment: ConsoleAttachment?
     private let outcome = Mutex(Outcome.none)
 
-    init(_ core: ServerCore, target: String) {
+    init(_ core: ServerCore, method: String) {
         self.core = core
-        rawTarget = target
+        self.method = method
         core.registry.requestOpened()
     }
 
@@ -55,10 +55,7 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
 
     // MARK: - On the connection's thread
 
-    func proceed(
-        _ connection: OpaquePointer, method: String, version: String, piece: UnsafeRawBufferPointer
-    ) -> MHD_Result {
-        guard plan != nil else { return begin(connection, method: method) }
+    func proceed(_ connection: OpaquePointer, piece: UnsafeRawBufferPointer) -> MHD_Result {
         if !piece.isEmpty { return take(piece) }
         switch outcome.withLock({ $0 }) {
         case .ready(let response): return queue(response, on: connection)
@@ -69,11 +66,12 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
 
     /// The header is there. An answer is not given yet, whatever it will be: an answer before the body is read makes
     /// libmicrohttpd close the connection.
-    private func begin(_ connection: OpaquePointer, method: String) -> MHD_Result {
-        self.method = method
-        let headers = Self.headers(of: connection)
+    func begin(_ connection: OpaquePointer, path: String) -> MHD_Result {
+        self.path = path
+        let headers = Headers(of: connection, .HEADER_KIND)
+        let parameters = Headers(of: connection, .GET_ARGUMENT_KIND)
         do {
-            try makePlan(headers)
+            try makePlan(headers, parameters)
         } catch {
             plan = .answer(Problem(catching: error).response(instance: path))
         }
@@ -84,14 +82,14 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         return .YES
     }
 
-    private func makePlan(_ headers: Headers) throws {
+    private func makePlan(_ headers: Headers, _ parameters: Headers) throws {
         let limit = core.configuration.maximumHeaderSize
-        guard headers.size + rawTarget.utf8.count <= limit else {
+        guard headers.size + parameters.size + path.utf8.count <= limit else {
             throw Problem(
                 .headerTooLarge, "The request's target and header fields are over \(limit) bytes.",
                 expected: "at most \(limit) bytes")
         }
-        let target = try RequestTarget(rawTarget)
+        let target = try RequestTarget(path: path, parameters: parameters.fields)
         switch Route.find(method, target, in: Route.table) {
         case .unknownPath:
             throw Problem(.notFoundRoute, "There is no path '\(target.rawPath)'; see /v1/openapi.json.")
@@ -207,8 +205,6 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
 
     // MARK: - Answers
 
-    private var path: String { String(rawTarget.prefix { $0 != "?" }) }
-
     private func tooLarge() -> Response {
         let limit = bodyLimit > 0 ? bodyLimit : core.configuration.maximumBodySize
         return Problem(
@@ -264,20 +260,4 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     private static let knownMethods: Set<String> = [
         "GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS", "CONNECT", "TRACE",
     ]
-
-    private static func headers(of connection: OpaquePointer) -> Headers {
-        var headers = Headers()
-        // The iterator runs before this call returns, so the pointer to `headers` is good for as long as it is used.
-        withUnsafeMutablePointer(to: &headers) { pointer in
-            _ = MHD_get_connection_values(
-                connection, .HEADER_KIND,
-                { context, _, name, value in
-                    guard let context, let name else { return .YES }
-                    context.assumingMemoryBound(to: Headers.self).pointee.append(
-                        String(cString: name), value.map { String(cString: $0) } ?? "")
-                    return .YES
-                }, pointer)
-        }
-        return headers
-    }
 }

@@ -13,32 +13,25 @@ struct RequestTarget: Sendable, Equatable {
             && left.query.elementsEqual(right.query, by: ==)
     }
 
-    init(_ target: String) throws {
-        var rest = target[...]
-        // A proxy's form: http://HOST/PATH.
-        if rest.hasPrefix("http://"), let slash = rest.dropFirst(7).firstIndex(of: "/") { rest = rest[slash...] }
-        let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        rawPath = String(parts.first ?? "")
-        guard rawPath.hasPrefix("/") else {
+    /// - Parameters:
+    ///   - path: still escaped.
+    ///   - parameters: still escaped, but for `+`, which libmicrohttpd has made a space.
+    init(path: String, parameters: [(name: String, value: String)]) throws {
+        guard path.hasPrefix("/") else {
             throw Problem(.malformedRequest, "The request's path must begin with '/'.")
         }
-        var pieces = rawPath.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+        rawPath = path
+        var pieces = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
         if let last = pieces.last, let colon = last.lastIndex(of: ":") {
             pieces[pieces.count - 1] = last[..<colon]
-            verb = try Self.decoded(last[last.index(after: colon)...], plusIsSpace: false)
+            verb = try Self.decoded(last[last.index(after: colon)...])
         }
-        segments = try pieces.map { try Self.decoded($0, plusIsSpace: false) }
-        query = try (parts.count > 1 ? parts[1] : "").split(separator: "&").map { pair in
-            let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            return (
-                try Self.decoded(sides[0], plusIsSpace: true),
-                try Self.decoded(sides.count > 1 ? sides[1] : "", plusIsSpace: true)
-            )
-        }
+        segments = try pieces.map { try Self.decoded($0) }
+        query = try parameters.map { (try Self.decoded($0.name[...]), try Self.decoded($0.value[...])) }
     }
 
     /// Percent-decodes; the result must be UTF-8 without control characters.
-    private static func decoded(_ text: Substring, plusIsSpace: Bool) throws -> String {
+    private static func decoded(_ text: Substring) throws -> String {
         var bytes: [UInt8] = []
         var iterator = text.utf8.makeIterator()
         while let byte = iterator.next() {
@@ -49,7 +42,6 @@ struct RequestTarget: Sendable, Equatable {
                         .malformedRequest, "The request's target has a '%' that two hexadecimal digits do not follow.")
                 }
                 bytes.append(high << 4 | low)
-            case UInt8(ascii: "+") where plusIsSpace: bytes.append(UInt8(ascii: " "))
             default: bytes.append(byte)
             }
         }

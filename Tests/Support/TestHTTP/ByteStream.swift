@@ -75,25 +75,33 @@ final class ByteStream: @unchecked Sendable {
 
     /// The next byte; nil at the end.
     func next() throws -> UInt8? {
+        guard try fill() else { return nil }
+        defer { position += 1 }
+        return buffer[position]
+    }
+
+    /// Makes sure that something is in the buffer; false at the end.
+    private func fill() throws -> Bool {
         if position == buffer.count {
             buffer = [UInt8](repeating: 0, count: 65536)
             let count = recv(descriptor.raw, &buffer, buffer.count, 0)
             let error = Errno.last
             buffer.removeLast(buffer.count - max(count, 0))
             position = 0
-            if count == 0 || (count < 0 && error.code == ECONNRESET) { return nil }
+            if count == 0 || (count < 0 && error.code == ECONNRESET) { return false }
             guard count > 0 else { throw TestHTTPError("nothing received: \(error)") }
         }
-        defer { position += 1 }
-        return buffer[position]
+        return true
     }
 
     func read(_ count: Int) throws -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count)
         while bytes.count < count {
-            guard let byte = try next() else { throw TestHTTPError("the connection ended after \(bytes.count) bytes") }
-            bytes.append(byte)
+            guard try fill() else { throw TestHTTPError("the connection ended after \(bytes.count) bytes") }
+            let piece = buffer[position...].prefix(count - bytes.count)
+            bytes += piece
+            position += piece.count
         }
         return bytes
     }
