@@ -104,6 +104,9 @@ let package = Package(
             ]),
 
         // tests
+        .target(
+            name: "TestHTTP", dependencies: ["JSON", "LinuxSystem", "CLinux"], path: "Tests/Support/TestHTTP",
+            swiftSettings: strict),
         test("ArchitectureTests", []),
         .testTarget(
             name: "HypercallTests",
@@ -135,7 +138,12 @@ let package = Package(
                 "PartitionManager", "ManagementService", "HostInventory", "BootLoader", "Hypervisor", "JSON",
                 "LinuxSystem",
             ]),
-        test("RESTTests", ["RESTServer", "ManagementService", "MetricsExposition", "JSON", "LinuxSystem"]),
-        test("APITests", ["JSON", "LinuxSystem", "CLinux"]),
+        test(
+            "RESTTests",
+            [
+                "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "Hypervisor",
+                "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
+            ]),
+        test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP"]),
     ]
 )

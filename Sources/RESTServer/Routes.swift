@@ -1,0 +1,43 @@
+extension Route {
+    /// All of the API. `openapi/hvroot.yaml` describes each line, and a test holds the two together.
+    static let table: [Route] = [
+        Route("GET", "/v1/host", "getHost", .immediate(HostHandlers.get)),
+
+        Route("GET", "/v1/vms", "listVMs", query: VMHandlers.listQuery, .immediate(VMHandlers.list)),
+        Route("POST", "/v1/vms", "createVM", query: ["validateOnly"], body: .json, .deferred(VMHandlers.create)),
+        Route("GET", "/v1/vms/{id}", "getVM", .immediate(VMHandlers.get)),
+        Route("PATCH", "/v1/vms/{id}", "updateVM", body: .mergePatch, .deferred(VMHandlers.update)),
+        Route("DELETE", "/v1/vms/{id}", "deleteVM", query: ["force"], .deferred(VMHandlers.delete)),
+
+        Route("POST", "/v1/vms/{id}:start", "startVM", body: .json, .deferred(VerbHandlers.start)),
+        Route("POST", "/v1/vms/{id}:stop", "stopVM", body: .json, .deferred(VerbHandlers.stop)),
+        Route(
+            "POST", "/v1/vms/{id}:shutdown", "shutdownVM", query: ["timeout"], body: .json,
+            .deferred(VerbHandlers.shutdown)),
+        Route("POST", "/v1/vms/{id}:pause", "pauseVM", body: .json, .deferred(VerbHandlers.pause)),
+        Route("POST", "/v1/vms/{id}:resume", "resumeVM", body: .json, .deferred(VerbHandlers.resume)),
+        Route("POST", "/v1/vms/{id}:reset", "resetVM", body: .json, .deferred(VerbHandlers.reset)),
+
+        Route(
+            "GET", "/v1/vms/{id}/console", "readConsole", query: ["offset", "limit"], .deferred(ConsoleHandlers.read)),
+        Route("POST", "/v1/vms/{id}/console", "writeConsole", body: .bytes, .deferred(ConsoleHandlers.write)),
+
+        Route(
+            "GET", "/v1/operations", "listOperations", query: OperationHandlers.listQuery,
+            .immediate(OperationHandlers.list)),
+        Route("GET", "/v1/operations/{id}", "getOperation", .immediate(OperationHandlers.get)),
+        Route(
+            "GET", "/v1/operations/{id}:wait", "waitForOperation", query: ["timeout"],
+            .deferred(OperationHandlers.wait)),
+        Route(
+            "POST", "/v1/operations/{id}:wait", "waitForOperationByPost", query: ["timeout"],
+            .deferred(OperationHandlers.wait)),
+
+        Route("GET", "/v1/events", "watchEvents", query: EventHandlers.query, .immediate(EventHandlers.get)),
+
+        Route("GET", "/metrics", "getMetrics", .immediate(HostHandlers.metrics)),
+        Route("GET", "/healthz", "getHealth", .immediate(HostHandlers.health)),
+        Route("GET", "/readyz", "getReadiness", .immediate(HostHandlers.readiness)),
+        Route("GET", "/v1/openapi.json", "getOpenAPI", .immediate(HostHandlers.openAPI)),
+    ]
+}
