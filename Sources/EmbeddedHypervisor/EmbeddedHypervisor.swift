@@ -1,6 +1,6 @@
-import Hypervisor
 import HypercallABI
 import HypercallCore
+import Hypervisor
 import LinuxSystem
 
 /// A hypervisor of our own: answers hypercalls by the specification's rules, with virtual processors that a

@@ -1,5 +1,5 @@
-import Hypervisor
 import HypercallABI
+import Hypervisor
 
 /// What a guest page is mapped to.
 struct Backing: ExtentValue {
