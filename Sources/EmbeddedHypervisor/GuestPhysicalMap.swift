@@ -32,6 +32,13 @@ struct GuestPhysicalMap: Sendable {
 
     var pageCount: UInt64 { extents.pageCount }
 
+    /// Pages with memory of the root behind them.
+    var backedPages: UInt64 {
+        extents.extents.reduce(0) { sum, extent in
+            extent.value.source == nil ? sum : sum + (extent.range.upperBound - extent.range.lowerBound)
+        }
+    }
+
     func pieces(in range: Range<UInt64>) -> [ExtentMap<Backing>.Extent] { extents.pieces(in: range) }
 
     /// Changes a range and counts its page tables anew.

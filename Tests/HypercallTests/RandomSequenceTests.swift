@@ -118,16 +118,15 @@ struct SeededGenerator: RandomNumberGenerator {
             #expect(statistics.deposited == statistics.free + statistics.used, "step \(step)")
             #expect(statistics.used <= statistics.deposited, "step \(step)")
             deposited += statistics.deposited
+            backed += statistics.backed
             if let engine = bench.engine.partition(id) {
                 engine.state.withLock { state in
                     #expect(state.complaints == [], "step \(step)")
-                    if !state.isClosed { backed += state.memory.pageCount }
-                    #expect(state.isClosed || state.memory.pageCount <= statistics.mapped)
+                    #expect(state.isClosed || state.memory.pageCount <= statistics.backed, "step \(step)")
                 }
             }
         }
         #expect(deposited == root.allDeposited, "step \(step): pools and ownership agree")
-        // Mapped pages without any permission are in use, yet not in the engine.
-        #expect(backed <= root.allMapped, "step \(step)")
+        #expect(backed == root.allMapped, "step \(step): maps and ownership agree")
     }
 }
