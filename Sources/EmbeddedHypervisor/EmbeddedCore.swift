@@ -1,6 +1,6 @@
-import Hypervisor
 import HypercallABI
 import HypercallCore
+import Hypervisor
 import Synchronization
 
 /// Answers the calls: finds the partition and hands over to it. The rules are in `PartitionState`.

@@ -1,6 +1,6 @@
-import Hypervisor
 import HypercallABI
 import HypercallCore
+import Hypervisor
 import LinuxSystem
 
 /// A hypervisor of our own: answers hypercalls by the specification's rules, with virtual processors that a
@@ -88,6 +88,8 @@ package struct PartitionMemoryStatistics: Sendable, Equatable {
     package var used: UInt64
     package var free: UInt64
     package var mapped: UInt64
+    /// Those of `mapped` that have memory of the root behind them.
+    package var backed: UInt64
     /// Runs of guest memory: how much it takes to remember the map.
     package var extents: Int
 }
@@ -100,7 +102,8 @@ extension EmbeddedHypervisor {
         try core.partition(partition).with { state throws(HypercallStatus) in
             PartitionMemoryStatistics(
                 deposited: state.pool.deposited, used: state.pool.used, free: state.pool.free,
-                mapped: state.memory.pageCount, extents: state.memory.extents.extents.count)
+                mapped: state.memory.pageCount, backed: state.memory.backedPages,
+                extents: state.memory.extents.extents.count)
         }
     }
 

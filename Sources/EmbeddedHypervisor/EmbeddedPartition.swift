@@ -1,6 +1,6 @@
-import Hypervisor
 import HypercallABI
 import HypercallCore
+import Hypervisor
 import Synchronization
 
 /// A partition with its lock. Calls for one partition wait for each other, calls for different ones do not.

@@ -1,6 +1,6 @@
 import Glibc
-import Hypervisor
 import HypercallABI
+import Hypervisor
 
 /// A processor of the embedded hypervisor: the engine's, with the suspension that registers and properties ask for.
 ///

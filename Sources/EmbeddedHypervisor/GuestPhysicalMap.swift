@@ -1,5 +1,5 @@
-import Hypervisor
 import HypercallABI
+import Hypervisor
 
 /// What a guest page is mapped to.
 struct Backing: ExtentValue {
@@ -31,6 +31,13 @@ struct GuestPhysicalMap: Sendable {
     private(set) var tables: UInt64 = 0
 
     var pageCount: UInt64 { extents.pageCount }
+
+    /// Pages with memory of the root behind them.
+    var backedPages: UInt64 {
+        extents.extents.reduce(0) { sum, extent in
+            extent.value.source == nil ? sum : sum + (extent.range.upperBound - extent.range.lowerBound)
+        }
+    }
 
     func pieces(in range: Range<UInt64>) -> [ExtentMap<Backing>.Extent] { extents.pieces(in: range) }
 

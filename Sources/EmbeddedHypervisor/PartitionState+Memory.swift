@@ -1,6 +1,6 @@
-import Hypervisor
 import HypercallABI
 import HypercallCore
+import Hypervisor
 import LinuxSystem
 
 /// Guest memory (TLFS 5.4).

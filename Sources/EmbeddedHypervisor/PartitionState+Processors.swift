@@ -1,6 +1,6 @@
-import Hypervisor
 import HypercallABI
 import HypercallCore
+import Hypervisor
 
 /// Virtual processors (TLFS 7.8).
 extension PartitionState {

@@ -1,6 +1,6 @@
-import Hypervisor
 import HypercallABI
 import HypercallCore
+import Hypervisor
 
 /// Everything the embedded hypervisor keeps of a partition, and the rules of its life (TLFS 4.2):
 /// created, initialized, finalized, deleted, each only after the one before; a partition that was never initialized may

@@ -1,5 +1,5 @@
-import Hypervisor
 import HypercallABI
+import Hypervisor
 import Synchronization
 
 /// What the root's memory is used for. Pages are the root's page numbers: address / 4096 in this process.

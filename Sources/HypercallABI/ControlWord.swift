@@ -7,8 +7,9 @@ package struct ControlWord: RawRepresentable, Hashable, Sendable {
     ///   - variableHeaderSize: in units of 8 bytes, 0...1023.
     ///   - repCount: 0 for a simple call, else 1...4095.
     ///   - repStart: the first repetition to do, below `repCount`.
-    package init(_ code: CallCode, fast: Bool = false, variableHeaderSize: Int = 0, repCount: Int = 0, repStart: Int = 0)
-    {
+    package init(
+        _ code: CallCode, fast: Bool = false, variableHeaderSize: Int = 0, repCount: Int = 0, repStart: Int = 0
+    ) {
         rawValue =
             UInt64(code.rawValue) | (fast ? 1 << 16 : 0) | UInt64(variableHeaderSize & 0x3FF) << 17
             | UInt64(repCount & 0xFFF) << 32 | UInt64(repStart & 0xFFF) << 48

@@ -7,6 +7,11 @@ package final class CountingPort: HypercallPort {
     package struct Outcome: Hashable, Sendable {
         package var code: CallCode
         package var status: HypercallStatus
+
+        package init(code: CallCode, status: HypercallStatus) {
+            self.code = code
+            self.status = status
+        }
     }
 
     /// Calls and statuses that nobody knows could be as many as there are numbers; these are the most that are told
