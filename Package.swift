@@ -77,7 +77,10 @@ let package = Package(
         // service: resources, validation, operations, events
         swift(
             "ManagementService",
-            ["PartitionManager", "HostInventory", "Hypervisor", "BootLoader", "JSON", "LinuxSystem", "Log"]),
+            [
+                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "BootLoader", "JSON",
+                "LinuxSystem", "Log",
+            ]),
 
         // front ends: wire formats
         swift("MetricsExposition", ["ManagementService", "PartitionManager", "Hypervisor", "HypercallABI", "LinuxSystem"]),
@@ -99,8 +102,8 @@ let package = Package(
         program(
             "hvrootd",
             [
-                "RESTServer", "ManagementService", "PartitionManager", "HostInventory", "Hypervisor", "LinuxSystem",
-                "Log", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "RESTServer", "ManagementService", "PartitionManager", "HostInventory", "Hypervisor", "BootLoader",
+                "LinuxSystem", "Log", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
         // tests

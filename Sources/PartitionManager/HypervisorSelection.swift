@@ -1,6 +1,7 @@
 import Glibc
 import Hypervisor
 import KvmEngine
+import LinuxSystem
 
 /// What `--hypervisor` may name.
 package enum HypervisorRequest: String, Sendable, CaseIterable {
@@ -34,7 +35,7 @@ package enum HypervisorSelection {
         case .kvm:
             let description = try probe()
             return HypervisorChoice(
-                launcher: WorkerLauncher(workerPath: workerPath, hypervisor: description), requested: requested,
+                launcher: try workers(workerPath, description), requested: requested,
                 reason: "asked for; \(description.detail)")
         case .simulated:
             return HypervisorChoice(launcher: try SimulatedLauncher(), requested: requested, reason: "asked for")
@@ -43,7 +44,7 @@ package enum HypervisorSelection {
             do throws(HypervisorError) {
                 let description = try probe()
                 return HypervisorChoice(
-                    launcher: WorkerLauncher(workerPath: workerPath, hypervisor: description), requested: requested,
+                    launcher: try workers(workerPath, description), requested: requested,
                     reason: "\(mshv)\(description.detail)")
             } catch {
                 return HypervisorChoice(
@@ -54,6 +55,19 @@ package enum HypervisorSelection {
     }
 
     private static var hasMshv: Bool { access("/dev/mshv", F_OK) == 0 }
+
+    private static func workers(
+        _ path: String, _ description: HypervisorDescription
+    ) throws(HypervisorError) -> WorkerLauncher {
+        guard access(path, X_OK) == 0 else {
+            throw HypervisorError("the worker program \(path) is not there or can't be executed: build it or name it")
+        }
+        do throws(Errno) {
+            return try WorkerLauncher(workerPath: path, hypervisor: description)
+        } catch {
+            throw HypervisorError("no thread or descriptor to watch workers with: \(error)")
+        }
+    }
 
     /// The engine itself is made in each worker; the probe's is closed again.
     private static func probe() throws(HypervisorError) -> HypervisorDescription {

@@ -1,3 +1,4 @@
+import PartitionManager
 import JSON
 import LinuxSystem
 import ManagementService

@@ -1,3 +1,4 @@
+import PartitionManager
 import COpenSSL
 import ManagementService
 

@@ -99,7 +99,8 @@ package final class SimulatedPartition: EnginePartition {
 
     func answer(_ value: UInt64) { state.withLock { $0.guest.answer(value) } }
 
-    var runTime: UInt64 {
+    /// Simulated nanoseconds of processor time that each processor has consumed.
+    package var runTime: UInt64 {
         let now = clock()
         return state.withLock { $0.guest.runTime(at: $0.time.elapsed(at: now)) }
     }

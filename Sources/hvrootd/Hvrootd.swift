@@ -1,15 +1,16 @@
 import ArgumentParser
 import Glibc
-import HostInventory
 import LinuxSystem
 import Log
-import ManagementService
 import PartitionManager
 import RESTServer
 
+/// Released with the repository; `docs/status.md` says what it can do.
+let hvrootVersion = "0.1.0"
+
 /// The management server: options, wiring, and an orderly end.
 @main
-struct Hvrootd: ParsableCommand {
+struct Hvrootd: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hvrootd",
         abstract: "Creates and runs virtual machines through an HTTP API.",
@@ -17,19 +18,20 @@ struct Hvrootd: ParsableCommand {
             Runs in the foreground and logs to standard error. SIGTERM or SIGINT ends the server, never the guests: \
             the next server with the same directories finds them again.
             """,
-        version: ManagementService.version)
+        version: hvrootVersion)
 
     @Option(
         name: .customLong("listen"), parsing: .singleValue,
-        help: ArgumentHelp("Where to listen: http://HOST:PORT or unix:PATH. May be given several times.",
+        help: ArgumentHelp(
+            "Where to listen: http://HOST:PORT or unix:PATH; may be given several times. Default: "
+                + "http://127.0.0.1:7480, and nothing where systemd passes sockets.",
             valueName: "address"))
     var listen: [String] = []
 
-    @Option(help: ArgumentHelp("Where VMs are kept. Default: \(DefaultDirectories.state)", valueName: "directory"))
+    @Option(help: ArgumentHelp("Where VMs are kept.", valueName: "directory"))
     var stateDir: String = DefaultDirectories.state
 
-    @Option(
-        help: ArgumentHelp("Where sockets of running VMs are. Default: \(DefaultDirectories.run)", valueName: "directory"))
+    @Option(help: ArgumentHelp("Where the sockets of running VMs are.", valueName: "directory"))
     var runDir: String = DefaultDirectories.run
 
     @Option(help: "auto, mshv, kvm or simulated.")
@@ -39,19 +41,38 @@ struct Hvrootd: ParsableCommand {
     var logLevel: LogLevel = .info
 
     @Option(
-        help: ArgumentHelp("The program that holds a VM. Default: hvroot-partition beside this program.",
-            valueName: "path"))
+        help: ArgumentHelp(
+            "The program that holds a VM. Default: hvroot-partition beside this program.", valueName: "path"))
     var worker: String?
 
-    func run() throws {
+    func run() async throws {
         Log.level = logLevel
-        let ending = try EndingSignals()
+        let ending = EndingSignals()
         do {
-            try serve(until: ending)
+            try await serve(options(), until: ending)
+        } catch let error as ListenAddress.ParseError {
+            throw ValidationError(error.description)
         } catch {
-            Log.error("the server cannot run: \(error)")
+            Log.error("the server can't run: \(error)")
             throw ExitCode(1)
         }
+    }
+
+    private func options() throws -> ServerOptions {
+        var addresses = listen
+        if addresses.isEmpty, getenv("LISTEN_FDS") == nil { addresses = ["http://127.0.0.1:7480"] }
+        return ServerOptions(
+            listen: try addresses.map { try ListenAddress($0) }, stateDirectory: stateDir, runDirectory: runDir,
+            hypervisor: hypervisor, workerPath: worker ?? Self.siblingPath("hvroot-partition"))
+    }
+
+    /// The path of a program in this program's own folder.
+    private static func siblingPath(_ name: String) -> String {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+        let own = count > 0 ? String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self) : ""
+        let folder = own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        return folder + "/" + name
     }
 }
 
@@ -79,23 +100,37 @@ enum DefaultDirectories {
     }
 }
 
-/// SIGTERM and SIGINT, blocked in every thread from the start, and waited for by the main thread.
-struct EndingSignals {
-    private var set = sigset_t()
-
-    init() throws {
-        sigemptyset(&set)
-        sigaddset(&set, SIGTERM)
-        sigaddset(&set, SIGINT)
+/// SIGTERM and SIGINT: blocked in every thread that is made from now on, and waited for by one.
+struct EndingSignals: Sendable {
+    init() {
+        var set = Self.set
         pthread_sigmask(SIG_BLOCK, &set, nil)
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Returns the signal's number.
-    func wait() -> Int32 {
-        var set = set
-        var number: Int32 = 0
-        while sigwait(&set, &number) != 0 {}
-        return number
+    private static var set: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGTERM)
+        sigaddset(&set, SIGINT)
+        return set
+    }
+
+    /// The number of the first of them that comes.
+    func wait() async -> Int32 {
+        await withCheckedContinuation { continuation in
+            let waiting: @Sendable () -> Void = {
+                var set = Self.set
+                var number: Int32 = 0
+                while sigwait(&set, &number) != 0 {}
+                continuation.resume(returning: number)
+            }
+            // Without a thread to wait on, waiting here is the next best thing.
+            do throws(Errno) {
+                try SystemThread(name: "signals", waiting).detach()
+            } catch {
+                waiting()
+            }
+        }
     }
 }

@@ -17,6 +17,9 @@ final class SimulatedGuest: GuestDriver {
     private let scheduler: SimulationScheduler
     private let vpCount: Int
 
+    /// Bytes of console kept: less than a real guest's, since there may be thousands of these.
+    private static let consoleCapacity = 16 << 10
+
     /// The machine, and whether it is held. Only touched under the guest's lock.
     private struct Stepped: ~Copyable {
         var machine: SteppedMachine
@@ -36,8 +39,9 @@ final class SimulatedGuest: GuestDriver {
         self.scheduler = scheduler
         vpCount = launch.vpCount
         record = SimulatedRecord(
-            console: try ConsoleRing.Writer(path: launch.directory + "/" + VMFiles.console), vpCount: launch.vpCount,
-            events: events)
+            console: try ConsoleRing.Writer(
+                launch.directory + "/" + VMFiles.consoleRing, capacity: Self.consoleCapacity),
+            vpCount: launch.vpCount, events: events)
         let configuration = MachineConfiguration(
             vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot, simulation: launch.simulation)
         machine = Mutex(Stepped(machine: try SteppedMachine(configuration, on: backend, observer: record)))
@@ -82,10 +86,7 @@ final class SimulatedGuest: GuestDriver {
 
     func writeConsole(_ bytes: [UInt8]) async throws(GuestError) -> Int {
         let taken = machine.withLock { stepped in
-            let taken = stepped.machine.receive(bytes)
-            // The model programs no I/O APIC, so the interrupt that a real guest would get is sent for it.
-            if let simulated = stepped.machine.partition.flatMap({ engine.partition($0.id) }) { simulated.wake() }
-            return taken
+            stepped.machine.receive(bytes)
         }
         scheduler.schedule(self, at: 0)
         return taken
@@ -98,7 +99,7 @@ final class SimulatedGuest: GuestDriver {
             statistics.memoryMapped = stepped.machine.memoryMapped
             statistics.memoryDeposited = stepped.machine.memoryDeposited
             if let simulated = stepped.machine.partition.flatMap({ engine.partition($0.id) }) {
-                statistics.vpRunTime = (0..<vpCount).map { simulated.runTime(ofVP: UInt32($0)) }
+                statistics.vpRunTime = Array(repeating: simulated.runTime, count: vpCount)
             }
             return statistics
         }
@@ -109,22 +110,23 @@ final class SimulatedGuest: GuestDriver {
 
 /// What a simulated guest has done: its console and its counters.
 private final class SimulatedRecord: MachineObserver {
+    private let console: ConsoleRing.Writer
     private let state: Mutex<State>
     private let events: @Sendable (GuestEvent) -> Void
 
-    private struct State: ~Copyable {
-        var console: ConsoleRing.Writer
+    private struct State {
         var counters: GuestStatistics
         /// Told after the step, outside the guest's lock, in order.
         var news: [GuestEvent] = []
         var hasPrinted = false
     }
 
-    init(console: consuming ConsoleRing.Writer, vpCount: Int, events: @escaping @Sendable (GuestEvent) -> Void) {
+    init(console: ConsoleRing.Writer, vpCount: Int, events: @escaping @Sendable (GuestEvent) -> Void) {
         var counters = GuestStatistics()
         counters.exits = Array(repeating: Array(repeating: 0, count: ExitReason.allCases.count), count: vpCount)
         counters.vpRunTime = Array(repeating: 0, count: vpCount)
-        state = Mutex(State(console: console, counters: counters))
+        self.console = console
+        state = Mutex(State(counters: counters))
         self.events = events
     }
 
@@ -143,8 +145,8 @@ private final class SimulatedRecord: MachineObserver {
     }
 
     func machineDidPrint(_ bytes: UnsafeRawBufferPointer) {
+        console.write(bytes)
         state.withLock { state in
-            state.console.append(bytes)
             state.counters.consoleBytes += UInt64(bytes.count)
             state.hasPrinted = true
         }
