@@ -91,7 +91,9 @@ extension JSONValue {
         case .bool(let value): return json_object_new_boolean(value ? 1 : 0)
         case .integer(let value): return json_object_new_int64(value)
         case .unsigned(let value): return json_object_new_uint64(value)
-        case .number(let value): return value.isFinite ? json_object_new_double(value) : nil
+        case .number(let value):
+            // Swift's text is the shortest that reads back as the same number; json-c's own has 17 digits.
+            return value.isFinite ? json_object_new_double_s(value, "\(value)") : nil
         case .string(let value):
             var text = value
             return text.withUTF8 { bytes in
