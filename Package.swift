@@ -128,7 +128,7 @@ let package = Package(
                 "VirtualMachine", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "BootLoader", "Hypervisor",
                 "HypercallABI", "LinuxSystem",
             ]),
-        test("BootLoaderTests", ["BootLoader", "HypercallABI", "LinuxSystem"]),
+        test("BootLoaderTests", ["BootLoader", "GuestMemory", "HypercallABI", "LinuxSystem"]),
         test(
             "WorkerTests",
             [

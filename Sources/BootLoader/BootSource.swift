@@ -15,6 +15,8 @@ package struct BootSource: Sendable, Equatable {
         case bzImage = "bzimage"
         /// An ELF vmlinux; entered by PVH where it has the note for it, else by the 64-bit boot protocol.
         case elf
+        /// An ELF vmlinux entered by the 64-bit boot protocol, also where it has the note for PVH.
+        case linux64
         /// An ELF vmlinux entered by PVH; refused without the note.
         case pvh
         /// Bytes put at `loadAddress` and entered there in 64-bit mode.

@@ -1,146 +1,190 @@
 import GuestMemory
-import LinuxSystem
 
-/// An ELF vmlinux for x86-64: the segments to load, and where to enter.
-struct ElfImage: Equatable {
-    struct Segment: Equatable {
-        let offset: UInt64
-        let fileSize: UInt64
-        let address: UInt64
-        let memorySize: UInt64
-        let virtualAddress: UInt64
-        var end: UInt64 { address + memorySize }
+/// An x86-64 ELF kernel: System V ABI, chapters 4 and 5, as vmlinux uses them.
+enum ElfImage {
+    private static let headerCount = 64
+    private static let programHeaderCount = 56
+    private static let programHeaderLimit = 64
+    /// Linux's own limit for x86 without a setup header to say otherwise (COMMAND_LINE_SIZE, with the NUL).
+    private static let commandLineLimit = 2047
+    /// What every x86-64 bzImage declares as initrd_addr_max.
+    private static let initrdLimit: UInt64 = 0x7FFF_FFFF
+
+    struct ProgramHeader {
+        var type, flags: UInt32
+        var offset, virtual, physical, fileCount, memoryCount, alignment: UInt64
+        var isExecutable: Bool { flags & 1 != 0 }
+
+        init(_ bytes: [UInt8], _ at: Int) {
+            type = bytes.little(at)
+            flags = bytes.little(at + 4)
+            offset = bytes.little(at + 8)
+            virtual = bytes.little(at + 16)
+            physical = bytes.little(at + 24)
+            fileCount = bytes.little(at + 32)
+            memoryCount = bytes.little(at + 40)
+            alignment = bytes.little(at + 48)
+        }
     }
 
-    let segments: [Segment]
-    /// Physical, for the 64-bit boot protocol.
-    let entry: UInt64
-    /// Physical, for PVH, where the file has the note for it.
-    let pvhEntry: UInt64?
+    /// - Parameters:
+    ///   - head: the file's first bytes, which have ELF's magic.
+    ///   - format: `auto`, `elf`, `linux64` or `pvh`.
+    static func plan(
+        _ file: ImageFile, head: [UInt8], format: BootSource.Format, memorySize: UInt64
+    ) throws(BootError) -> KernelPlan {
+        let fault = { (reason: String) in BootError("kernel", "\(file.path): " + reason) }
+        try checkKind(head, file.size, fault)
+        let headers = try programHeaders(file, head, fault)
+        let loads = headers.filter { $0.type == 1 && $0.memoryCount > 0 }
+        guard !loads.isEmpty else { throw fault("corrupt ELF file: nothing to load (no PT_LOAD segment)") }
+        for load in loads { try check(load, file.size, memorySize, fault) }
+        try checkDisjoint(loads, fault)
 
-    /// The first address behind the kernel.
-    var end: UInt64 { segments.map(\.end).max() ?? 0 }
-
-    private static let maximumHeaders = 128
-    private static let maximumNotes = 1 << 20
-
-    init(_ file: borrowing ImageFile) throws(BootError) {
-        let field = file.field
-        let path = file.path
-        func fail(_ reason: String) -> BootError { BootError(field, "\(path) \(reason)") }
-        let head = try file.bytes("an ELF header", at: 0, 64)
-        guard head.bytes[4] == 2 else { throw fail("is a 32-bit ELF file; a 64-bit one is needed") }
-        guard head.bytes[5] == 1 else { throw fail("is a big-endian ELF file; x86-64 is little-endian") }
-        let machine = head.number(UInt16.self, 18)
-        guard machine == 62 else { throw fail("is an ELF file for machine \(machine); x86-64 is 62") }
-        let type = head.number(UInt16.self, 16)
-        guard type == 2 else { throw fail("is an ELF file of type \(type); an executable has 2") }
-        let headerSize = head.number(UInt16.self, 54)
-        let count = Int(head.number(UInt16.self, 56))
-        guard headerSize == 56 else { throw fail("has program headers of \(headerSize) bytes; 56 are right") }
-        guard (1...Self.maximumHeaders).contains(count) else {
-            throw fail("has \(count) program headers; 1 to \(Self.maximumHeaders) are accepted")
+        var pvhEntry: UInt32?
+        if format != .linux64 { pvhEntry = try ElfNotes.pvhEntry(file, headers, fault) }
+        if format == .pvh, pvhEntry == nil {
+            throw BootError(
+                "format",
+                "\(file.path) has no PVH note (PT_NOTE \"Xen\", type 18: CONFIG_PVH in Linux); "
+                    + "format linux64 enters it by the 64-bit boot protocol")
         }
-        let table = try file.bytes("the program headers", at: head.number(UInt64.self, 32), count * 56)
-        var segments: [Segment] = []
-        var pvhEntry: UInt64?
-        for index in 0..<count {
-            let at = index * 56
-            let segment = Segment(
-                offset: table.number(UInt64.self, at + 8), fileSize: table.number(UInt64.self, at + 32),
-                address: table.number(UInt64.self, at + 24), memorySize: table.number(UInt64.self, at + 40),
-                virtualAddress: table.number(UInt64.self, at + 16))
-            switch table.number(UInt32.self, at) {
-            case 1 where segment.memorySize > 0:
-                try Self.check(segment, index, file)
-                segments.append(segment)
-            case 4:
-                guard segment.fileSize <= Self.maximumNotes else {
-                    throw fail("has \(segment.fileSize) bytes of notes; \(Self.maximumNotes) are accepted")
-                }
-                let notes = try file.bytes("the notes", at: segment.offset, Int(segment.fileSize))
-                pvhEntry = pvhEntry ?? Self.pvhEntry(in: notes)
-            default: break
+        let entry: UInt64
+        if let pvhEntry {
+            entry = UInt64(pvhEntry)
+            guard physical(entry, in: loads, virtual: false) != nil else {
+                throw fault("corrupt ELF file: its PVH entry \(hex(entry)) is in no executable segment")
             }
+        } else {
+            entry = try entryPoint(head.little(24), loads, fault)
         }
-        guard !segments.isEmpty else { throw fail("has nothing to load: no PT_LOAD program header") }
-        segments.sort { $0.address < $1.address }
-        for (lower, upper) in zip(segments, segments.dropFirst()) where lower.end > upper.address {
-            throw fail(
-                "has segments that overlap at 0x\(String(upper.address, radix: 16)): the program headers are corrupt")
+        return KernelPlan(
+            bootProtocol: pvhEntry == nil ? .linux64 : .pvh, entry: entry,
+            segments: loads.map {
+                .init(offset: $0.offset, fileCount: $0.fileCount, gpa: $0.physical, memoryCount: $0.memoryCount)
+            },
+            end: loads.map { $0.physical + $0.memoryCount }.max() ?? BootLayout.kernelStart,
+            commandLineLimit: commandLineLimit, initrdLimit: initrdLimit,
+            summary: "ELF kernel of \(loads.count) segments")
+    }
+
+    /// Refuses what is ELF but no x86-64 kernel, and names it.
+    private static func checkKind(
+        _ head: [UInt8], _ fileSize: UInt64, _ fault: (String) -> BootError
+    ) throws(BootError) {
+        guard head.count >= headerCount else {
+            throw fault("truncated ELF file: \(fileSize) bytes, its header alone takes \(headerCount)")
         }
-        self.segments = segments
-        self.pvhEntry = pvhEntry
-        let given = head.number(UInt64.self, 24)
-        guard let entry = Self.physical(given, segments) else {
-            throw fail("enters at 0x\(String(given, radix: 16)), which is in none of its segments")
+        guard head[4] == 2 else {
+            throw fault(
+                head[4] == 1
+                    ? "a 32-bit ELF file; an x86-64 kernel is needed"
+                    : "corrupt ELF file: class \(head[4]) is neither 32 nor 64-bit")
         }
-        self.entry = entry
-        if let pvhEntry, Self.physical(pvhEntry, segments) != pvhEntry || pvhEntry >= GuestMemory.gapStart {
-            throw fail("has a PVH entry at 0x\(String(pvhEntry, radix: 16)), which is in none of its segments")
+        guard head[5] == 1 else {
+            throw fault(
+                head[5] == 2
+                    ? "a big-endian ELF file; an x86-64 kernel is needed"
+                    : "corrupt ELF file: byte order \(head[5])")
+        }
+        let machine = head.little(18, UInt16.self)
+        guard machine == 62 else {
+            let known: [UInt16: String] = [
+                183: " (arm64)", 243: " (RISC-V)", 21: " (ppc64)", 22: " (s390)", 3: " (i386)",
+            ]
+            throw fault("an ELF file for machine \(machine)\(known[machine] ?? ""); x86-64 (62) is needed")
+        }
+        let type = head.little(16, UInt16.self)
+        guard type == 2 else {
+            let kind =
+                switch type {
+                case 1: "an object file or kernel module (ET_REL)"
+                case 3: "a shared library or position-independent program (ET_DYN)"
+                case 4: "a core dump (ET_CORE)"
+                default: "an ELF file of type \(type)"
+                }
+            throw fault("\(kind), not a kernel linked at fixed addresses (ET_EXEC)")
         }
     }
 
-    private static func check(_ segment: Segment, _ index: Int, _ file: borrowing ImageFile) throws(BootError) {
-        let what = "segment \(index)"
-        guard segment.fileSize <= segment.memorySize else {
-            throw BootError(
-                file.field,
-                "\(file.path): \(what) has \(segment.fileSize) bytes in the file but \(segment.memorySize) in memory")
+    private static func programHeaders(
+        _ file: ImageFile, _ head: [UInt8], _ fault: (String) -> BootError
+    ) throws(BootError) -> [ProgramHeader] {
+        let offset = head.little(32, UInt64.self)
+        let entryCount = head.little(54, UInt16.self)
+        let number = Int(head.little(56, UInt16.self))
+        guard number > 0 else { throw fault("corrupt ELF file: it has no program headers") }
+        guard entryCount == programHeaderCount else {
+            throw fault("corrupt ELF file: program headers of \(entryCount) bytes, not \(programHeaderCount)")
         }
-        guard segment.offset <= file.size, segment.fileSize <= file.size - segment.offset else {
-            throw BootError(
-                file.field,
-                "\(file.path) is truncated: \(what) needs \(segment.fileSize) bytes at \(segment.offset), "
-                    + "the file has \(file.size)")
+        guard number <= programHeaderLimit else {
+            throw fault("oversized: \(number) program headers, at most \(programHeaderLimit) are read")
         }
-        guard segment.address >= 0x10_0000, segment.address < GuestMemory.gapStart,
-            segment.memorySize <= GuestMemory.gapStart - segment.address
-        else {
-            throw BootError(
-                file.field,
-                "\(file.path): \(what) wants \(segment.memorySize) bytes at 0x\(String(segment.address, radix: 16)); "
-                    + "RAM for kernels is from 1 MiB to 3 GiB")
+        let count = number * programHeaderCount
+        guard offset <= file.size, UInt64(count) <= file.size - offset else {
+            throw fault(
+                "truncated ELF file: program headers of \(count) bytes at \(hex(offset)), the file has \(file.size)")
+        }
+        let bytes = try file.read(offset, count)
+        let headers = (0..<number).map { ProgramHeader(bytes, $0 * programHeaderCount) }
+        guard !headers.contains(where: { $0.type == 3 }) else {
+            throw fault("a program for an operating system (it names an interpreter), not a kernel")
+        }
+        return headers
+    }
+
+    private static func check(
+        _ load: ProgramHeader, _ fileSize: UInt64, _ memorySize: UInt64, _ fault: (String) -> BootError
+    ) throws(BootError) {
+        let name = "the segment at \(hex(load.physical))"
+        guard load.fileCount <= load.memoryCount else {
+            throw fault(
+                "corrupt ELF file: \(name) has \(load.fileCount) bytes in the file, but only \(load.memoryCount) in memory"
+            )
+        }
+        guard load.offset <= fileSize, load.fileCount <= fileSize - load.offset else {
+            throw fault(
+                "truncated ELF file: \(name) takes \(load.fileCount) bytes at \(hex(load.offset)), "
+                    + "the file has \(fileSize)")
+        }
+        guard load.physical >= BootLayout.kernelStart else {
+            throw fault("\(name) lies below 1 MiB, where boot structures and ACPI tables are")
+        }
+        let (end, overflow) = load.physical.addingReportingOverflow(load.memoryCount)
+        guard !overflow else {
+            throw fault(
+                "corrupt ELF file: \(name) of \(load.memoryCount) bytes goes round the end of the address space")
+        }
+        try KernelPlan.checkFits(
+            end: end, memorySize: memorySize,
+            detail: "an ELF file whose segment at \(hex(load.physical)) takes \(load.memoryCount) bytes")
+    }
+
+    private static func checkDisjoint(_ loads: [ProgramHeader], _ fault: (String) -> BootError) throws(BootError) {
+        let sorted = loads.sorted { $0.physical < $1.physical }
+        for (lower, upper) in zip(sorted, sorted.dropFirst())
+        where upper.physical - lower.physical < lower.memoryCount {
+            throw fault(
+                "corrupt ELF file: the segments at \(hex(lower.physical)) and \(hex(upper.physical)) overlap")
         }
     }
 
-    /// An address as it is in memory: given physically, or virtually by the segments' own mapping.
-    private static func physical(_ address: UInt64, _ segments: [Segment]) -> UInt64? {
-        for segment in segments where address >= segment.address && address < segment.end { return address }
-        for segment in segments where address >= segment.virtualAddress {
-            let offset = address - segment.virtualAddress
-            if offset < segment.memorySize { return segment.address + offset }
+    /// e_entry as a physical address. Linux gives the physical one; others give the virtual one, where the two differ.
+    private static func entryPoint(
+        _ entry: UInt64, _ loads: [ProgramHeader], _ fault: (String) -> BootError
+    ) throws(BootError) -> UInt64 {
+        if let address = physical(entry, in: loads, virtual: false) ?? physical(entry, in: loads, virtual: true) {
+            return address
+        }
+        throw fault("corrupt ELF file: its entry \(hex(entry)) is in no executable segment")
+    }
+
+    /// The physical address of what the file has at `address` of an executable segment.
+    private static func physical(_ address: UInt64, in loads: [ProgramHeader], virtual: Bool) -> UInt64? {
+        for load in loads where load.isExecutable {
+            let start = virtual ? load.virtual : load.physical
+            if address >= start, address - start < load.fileCount { return load.physical + (address - start) }
         }
         return nil
-    }
-
-    /// The value of the note XEN_ELFNOTE_PHYS32_ENTRY (name "Xen", type 18).
-    private static func pvhEntry(in notes: ByteView) -> UInt64? {
-        var at = 0
-        while at + 12 <= notes.bytes.count {
-            let nameSize = Int(notes.number(UInt32.self, at))
-            let valueSize = Int(notes.number(UInt32.self, at + 4))
-            let type = notes.number(UInt32.self, at + 8)
-            let name = at + 12
-            let value = name + (nameSize + 3) & ~3
-            let next = value + (valueSize + 3) & ~3
-            guard nameSize < maximumNotes, valueSize < maximumNotes, next <= notes.bytes.count else { return nil }
-            if type == 18, notes.bytes[name..<(name + nameSize)].starts(with: Array("Xen".utf8)) {
-                switch valueSize {
-                case 4: return UInt64(notes.number(UInt32.self, value))
-                case 8: return notes.number(UInt64.self, value)
-                default: return nil
-                }
-            }
-            at = next
-        }
-        return nil
-    }
-
-    func load(_ file: borrowing ImageFile, into memory: GuestMemory) throws(GuestMemoryError) {
-        for segment in segments {
-            try memory.readFile(
-                file.descriptor, offset: segment.offset, count: Int(segment.fileSize), to: segment.address)
-        }
     }
 }

@@ -1,78 +1,99 @@
 import Glibc
+import GuestMemory
 import LinuxSystem
 
-/// An image file of the host, opened for reading and known to be a regular file of a sane size.
-struct ImageFile: ~Copyable {
-    /// Larger images are refused before anything is read.
-    static let maximumSize: UInt64 = 2 << 30
+/// An open kernel or initrd. Opening never blocks and never touches a device: only regular files get that far.
+final class ImageFile {
+    /// Larger files are no kernels and no initrds: their place is a disk.
+    static let sizeLimit: UInt64 = 2 << 30
 
-    let descriptor: FileDescriptor
-    let size: UInt64
-    /// The part of the boot source that named it, for messages.
-    let field: String
     let path: String
+    /// Bytes, 1 or more, when it was opened.
+    let size: UInt64
+    /// `kernel` or `initrd`, for errors.
+    let field: String
+    private let descriptor: FileDescriptor
+    private let opened: Stamp
 
-    /// - Throws: `BootError` for a path that is not absolute, does not open, is not a regular file, is empty, or is
-    ///   larger than 2 GiB.
-    static func open(_ path: String, field: String) throws(BootError) -> ImageFile {
-        guard path.hasPrefix("/"), !path.utf8.contains(0) else {
-            throw BootError(field, "\"\(path)\" is not an absolute path")
+    /// What changes when somebody writes to a file.
+    private struct Stamp: Equatable {
+        var size: Int
+        var seconds: Int
+        var nanoseconds: Int
+        init(_ status: stat) {
+            size = Int(status.st_size)
+            seconds = Int(status.st_mtim.tv_sec)
+            nanoseconds = Int(status.st_mtim.tv_nsec)
         }
-        let opened: FileDescriptor
-        do {
-            // O_NONBLOCK: a FIFO in the image's place must not hold us.
-            opened = try FileDescriptor(opening: path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
-        } catch {
-            throw BootError(field, "\(path) cannot be opened: \(error)")
-        }
-        let file = ImageFile(opened, path: path, field: field)
-        guard file.isRegular else { throw BootError(field, "\(path) is not a regular file") }
-        guard file.size > 0 else { throw BootError(field, "\(path) is empty") }
-        guard file.size <= Self.maximumSize else {
-            throw BootError(field, "\(path) is oversized: \(file.size) bytes; an image has \(Self.maximumSize) at most")
-        }
-        return file
     }
 
-    private let isRegular: Bool
-
-    private init(_ descriptor: consuming FileDescriptor, path: String, field: String) {
+    init(_ path: String, field: String) throws(BootError) {
+        func fault(_ reason: String) -> BootError { BootError(field, reason) }
+        guard !path.utf8.contains(0) else { throw fault("the path contains a NUL byte; no file's path does") }
+        guard path.utf8.first == UInt8(ascii: "/") else {
+            throw fault(path.isEmpty ? "the path is empty" : "\"\(path)\" is not an absolute path: begin it with /")
+        }
+        // Look before opening: opening some devices has an effect (a watchdog starts), and a FIFO would wait for its
+        // writer. Between the two calls the path may come to mean another file, hence O_NONBLOCK and the second look.
         var status = stat()
-        isRegular = fstat(descriptor.raw, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-        size = UInt64(max(status.st_size, 0))
-        self.descriptor = descriptor
-        self.path = path
-        self.field = field
-    }
-
-    /// `count` bytes at `offset`.
-    ///
-    /// - Throws: `BootError` that calls the file truncated where it ends before.
-    borrowing func bytes(_ what: String, at offset: UInt64, _ count: Int) throws(BootError) -> ByteView {
-        guard offset <= size, UInt64(count) <= size - offset else {
-            throw BootError(
-                field, "\(path) is truncated: \(what) needs \(count) bytes at \(offset), the file has \(size)")
-        }
-        let bytes: [UInt8]
+        if stat(path, &status) != 0 { throw fault("can't find \(path): \(Errno.last)") }
+        try Self.checkRegular(status, path, field)
         do {
-            bytes = try descriptor.read(count: count, at: Int64(offset))
+            descriptor = try FileDescriptor(opening: path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
         } catch {
-            throw BootError(field, "\(path) cannot be read: \(error)")
+            throw fault("can't open \(path): \(error)")
         }
-        guard bytes.count == count else { throw BootError(field, "\(path) became shorter while it was read") }
-        return ByteView(bytes: bytes)
+        if fstat(descriptor.raw, &status) != 0 { throw fault("can't examine \(path): \(Errno.last)") }
+        try Self.checkRegular(status, path, field)
+        guard status.st_size > 0 else { throw fault("\(path) is empty") }
+        let size = UInt64(status.st_size)
+        guard size <= Self.sizeLimit else {
+            throw fault("\(path) is oversized: \(size) bytes, at most \(Self.sizeLimit) (2 GiB) are read")
+        }
+        self.path = path
+        self.size = size
+        self.field = field
+        opened = Stamp(status)
     }
-}
 
-/// Bytes of a file with little-endian numbers in them; what lies outside reads as zero, and callers size it first.
-struct ByteView {
-    let bytes: [UInt8]
-
-    func number<T: FixedWidthInteger & UnsignedInteger>(_: T.Type, _ offset: Int) -> T {
-        var value: T = 0
-        for index in 0..<(T.bitWidth / 8) where offset + index < bytes.count {
-            value |= T(bytes[offset + index]) << T(index * 8)
+    private static func checkRegular(_ status: stat, _ path: String, _ field: String) throws(BootError) {
+        let kind: String
+        switch status.st_mode & S_IFMT {
+        case S_IFREG: return
+        case S_IFDIR: kind = "directory"
+        case S_IFIFO: kind = "FIFO"
+        case S_IFSOCK: kind = "socket"
+        case S_IFCHR: kind = "character device"
+        case S_IFBLK: kind = "block device"
+        default: kind = "special file"
         }
-        return value
+        throw BootError(field, "\(path) is a \(kind); a regular file is needed")
+    }
+
+    /// Up to `count` bytes at `offset`; fewer where the file ends.
+    func read(_ offset: UInt64, _ count: Int) throws(BootError) -> [UInt8] {
+        guard offset < size else { return [] }
+        do {
+            return try descriptor.read(count: Int(min(UInt64(count), size - offset)), at: Int64(offset))
+        } catch {
+            throw BootError(field, "can't read \(path): \(error)")
+        }
+    }
+
+    /// Puts `count` bytes from `offset` into guest memory.
+    func load(_ offset: UInt64, _ count: UInt64, into memory: GuestMemory, at gpa: UInt64) throws(BootError) {
+        do {
+            try memory.readFile(descriptor, offset: offset, gpa: gpa, count: Int(count))
+        } catch {
+            throw BootError(field, "can't load \(path): \(error)")
+        }
+    }
+
+    /// Throws where the file was written to since it was opened: what was loaded is then neither the old nor the new.
+    func checkUnchanged() throws(BootError) {
+        var status = stat()
+        guard fstat(descriptor.raw, &status) == 0, Stamp(status) == opened else {
+            throw BootError(field, "\(path) was written to while it was loaded; try again when that is done")
+        }
     }
 }

@@ -1,133 +1,99 @@
 import Glibc
 import LinuxSystem
 
-/// An access that the guest's memory does not contain.
-package struct GuestMemoryError: Error, Equatable, Sendable, CustomStringConvertible {
-    package let gpa: UInt64
-    package let count: UInt64
-    package let reason: String
-
-    package var description: String {
-        "\(count) bytes at guest address 0x\(String(gpa, radix: 16)): \(reason)"
-    }
-}
-
-/// A guest's RAM: from 0 up to 3 GiB, the rest from 4 GiB. Every access is checked against that; what lies between is
+/// A guest's memory: RAM from address 0 up to 3 GiB, and the rest from 4 GiB, so that the last GiB below 4 GiB is free
 /// for devices.
+///
+/// Every access names a guest physical address and a length, both possibly chosen by a guest or a file: each is checked
+/// without overflow and answered by `GuestMemoryError` where it leaves the memory.
 package final class GuestMemory: @unchecked Sendable {
-    // Unchecked: addresses never change; the bytes are shared with the guest, which writes them at any time. Nothing
-    // here relies on two reads of one byte giving the same: whoever parses guest memory copies it once and parses that.
+    // Unchecked: the layout never changes after `init`. The bytes are shared with the guest's processors, which write
+    // them at any time whatever we lock, so every reader takes a copy and treats it as foreign; two host threads that
+    // write the same bytes are ordered by the device or loader that owns them.
 
-    /// A piece of RAM.
+    /// A stretch of RAM.
     package struct Region: @unchecked Sendable {
-        // Unchecked: an address; who may touch what is there is said above.
+        // Unchecked: a plain address; the memory behind it lives as long as the `GuestMemory` it came from.
+
+        /// Guest physical address of the first byte.
         package let gpa: UInt64
+        /// Where the first byte lies in this process; 2 MiB aligned.
         package let hostBase: UnsafeMutableRawPointer
-        package let count: UInt64
+        /// Bytes, a multiple of 2 MiB.
+        package let count: Int
     }
 
-    package static let gapStart: UInt64 = 0xC000_0000
-    package static let highStart: UInt64 = 0x1_0000_0000
-    /// Sizes are multiples of this, so that the hypervisor can map large pages.
+    /// Sizes are multiples of this, so that the hypervisor can map every region with large pages.
     package static let granularity: UInt64 = 2 << 20
+    /// Where low RAM ends at the latest.
+    package static let lowLimit: UInt64 = 3 << 30
+    /// Where RAM goes on.
+    package static let highStart: UInt64 = 4 << 30
+    /// The largest guest: far below what 47 bits of addresses can hold.
+    package static let maximumSize: UInt64 = 16 << 40
 
+    /// Bytes of RAM.
     package let size: UInt64
+    /// Low RAM, and RAM from 4 GiB where there is any.
     package let regions: [Region]
-    private let mapping: MemoryMapping
+    /// False where the addresses are only reserved and every access is refused.
+    package let isMapped: Bool
 
+    private let low: MemoryMapping
+    private let high: MemoryMapping?
+
+    /// Reserves a guest's memory; the kernel gives zeroed pages on first use.
+    ///
     /// - Parameters:
-    ///   - size: bytes, a multiple of 2 MiB, at most 64 TiB.
-    ///   - mapped: false reserves addresses only; nothing may be read or written then.
-    /// - Throws: `GuestMemoryError` for a size that cannot be, or when the host gives no addresses.
-    package init(size: UInt64, mapped: Bool = true) throws(GuestMemoryError) {
-        guard size > 0, size % Self.granularity == 0, size <= 64 << 40 else {
-            throw GuestMemoryError(gpa: 0, count: size, reason: "the size must be a multiple of 2 MiB up to 64 TiB")
-        }
-        do {
-            mapping = try MemoryMapping(
-                anonymous: Int(size), accessible: mapped, alignment: Int(Self.granularity))
-        } catch {
-            throw GuestMemoryError(gpa: 0, count: size, reason: "the host gives no memory: \(error)")
+    ///   - size: bytes; a multiple of 2 MiB, from 2 MiB to 16 TiB.
+    ///   - mapped: false reserves addresses only (for engines that run no guest code): no memory is ever used, and
+    ///     every access throws `.notMapped`.
+    /// - Throws: `Errno`: `EINVAL` for another size, or what `mmap` said.
+    package init(size: UInt64, mapped: Bool = true) throws(Errno) {
+        guard size > 0, size <= Self.maximumSize, size.isMultiple(of: Self.granularity) else { throw Errno(EINVAL) }
+        // Private: MADV_DONTNEED then gives zeroed pages back, which `zeroAll` builds on (shared memory keeps its
+        // contents). Nobody else needs to see it: the manager never maps guest memory.
+        let lowCount = Int(Self.lowEnd(of: size))
+        low = try MemoryMapping(
+            anonymous: lowCount, accessible: mapped, shared: false, alignment: Int(Self.granularity))
+        let highCount = Int(size) - lowCount
+        if highCount > 0 {
+            let mapping = try MemoryMapping(
+                anonymous: highCount, accessible: mapped, shared: false, alignment: Int(Self.granularity))
+            regions = [
+                Region(gpa: 0, hostBase: low.base, count: lowCount),
+                Region(gpa: Self.highStart, hostBase: mapping.base, count: highCount),
+            ]
+            high = consume mapping
+        } else {
+            regions = [Region(gpa: 0, hostBase: low.base, count: lowCount)]
+            high = nil
         }
         self.size = size
-        let low = min(size, Self.gapStart)
-        var regions = [Region(gpa: 0, hostBase: mapping.base, count: low)]
-        if size > low {
-            regions.append(Region(gpa: Self.highStart, hostBase: mapping.base + Int(low), count: size - low))
-        }
-        self.regions = regions
+        isMapped = mapped
+        // A guest's memory has no place in this process's core dump. Advice: a refusal changes nothing else.
+        for region in regions { madvise(region.hostBase, region.count, MADV_DONTDUMP) }
     }
 
-    /// The end of RAM below the gap.
-    package var lowEnd: UInt64 { regions[0].count }
+    /// Where the low RAM of a guest with `size` bytes ends.
+    package static func lowEnd(of size: UInt64) -> UInt64 { min(size, lowLimit) }
 
-    /// The host's address of a range that lies in one region; nil otherwise.
-    package func slice(_ gpa: UInt64, _ count: Int) -> UnsafeMutableRawPointer? {
-        guard count >= 0 else { return nil }
-        for region in regions where gpa >= region.gpa {
-            let offset = gpa - region.gpa
-            if offset <= region.count, UInt64(count) <= region.count - offset {
-                return region.hostBase + Int(offset)
-            }
-        }
-        return nil
-    }
-
-    private func checked(_ gpa: UInt64, _ count: Int) throws(GuestMemoryError) -> UnsafeMutableRawPointer {
-        guard let address = slice(gpa, count) else {
-            throw GuestMemoryError(gpa: gpa, count: UInt64(max(count, 0)), reason: "not all of it is RAM")
-        }
-        return address
-    }
-
-    /// Copies bytes out.
-    package func read(_ gpa: UInt64, _ count: Int) throws(GuestMemoryError) -> [UInt8] {
-        let address = try checked(gpa, count)
-        return [UInt8](UnsafeRawBufferPointer(start: address, count: count))
-    }
-
-    /// Copies bytes in.
-    package func write(_ gpa: UInt64, _ bytes: [UInt8]) throws(GuestMemoryError) {
-        let address = try checked(gpa, bytes.count)
-        bytes.withUnsafeBytes { source in
-            if let base = source.baseAddress { address.copyMemory(from: base, byteCount: source.count) }
-        }
-    }
-
-    /// Stores a number, little-endian, at any alignment.
-    package func store<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at gpa: UInt64) throws(GuestMemoryError) {
-        try checked(gpa, MemoryLayout<T>.size).storeBytes(of: value.littleEndian, as: T.self)
-    }
-
-    /// Loads a number, little-endian, from any alignment.
-    package func load<T: FixedWidthInteger & BitwiseCopyable>(_: T.Type, at gpa: UInt64) throws(GuestMemoryError) -> T {
-        T(littleEndian: try checked(gpa, MemoryLayout<T>.size).loadUnaligned(as: T.self))
-    }
-
-    /// Reads `count` bytes of an open file from `offset` straight into the guest's memory.
+    /// The host's view of `count` bytes at `gpa`; nil unless all of them lie in one region and may be touched.
     ///
-    /// - Throws: `GuestMemoryError` when the range is not RAM, the file is shorter, or reading fails.
-    package func readFile(
-        _ file: borrowing FileDescriptor, offset: UInt64, count: Int, to gpa: UInt64
-    ) throws(GuestMemoryError) {
-        let address = try checked(gpa, count)
-        let number = file.raw
-        var done = 0
-        while done < count {
-            let position = off_t(clamping: offset) + off_t(done)
-            let got: Int
-            do {
-                got = try retryingInterrupts { pread(number, address + done, count - done, position) }
-            } catch {
-                throw GuestMemoryError(gpa: gpa, count: UInt64(count), reason: "reading the file: \(error)")
-            }
-            if got == 0 {
-                throw GuestMemoryError(gpa: gpa, count: UInt64(count), reason: "the file ends \(count - done) bytes early")
-            }
-            done += got
-        }
+    /// The pointer is good as long as this object lives. A guest may change the bytes at any time.
+    package func slice(_ gpa: UInt64, _ count: Int) -> UnsafeMutableRawBufferPointer? {
+        try? checked(gpa, count)
     }
 
-    /// Makes all of it zero again and gives the host's pages back. No processor may run.
-    package func zeroAll() { madvise(mapping.base, mapping.count, MADV_DONTNEED) }
+    /// The same, with the reason of a refusal.
+    func checked(_ gpa: UInt64, _ count: Int) throws(GuestMemoryError) -> UnsafeMutableRawBufferPointer {
+        guard isMapped else { throw GuestMemoryError(gpa: gpa, count: count, reason: .notMapped) }
+        for region in regions where gpa >= region.gpa && gpa - region.gpa <= UInt64(region.count) {
+            let offset = Int(gpa - region.gpa)
+            guard count >= 0, count <= region.count - offset else { break }
+            // Sound: offset and count were just checked against the region, which is mapped as long as self lives.
+            return UnsafeMutableRawBufferPointer(start: region.hostBase + offset, count: count)
+        }
+        throw GuestMemoryError(gpa: gpa, count: count, reason: .outsideMemory)
+    }
 }

@@ -165,8 +165,8 @@ package final class Machine: Sendable {
             core.tearDown()
             switch ending {
             case .reset:
-                memory.zeroAll()
-                do throws(MachineError) {
+                do {
+                    try memory.zeroAll()
                     let next = try makeCore()
                     monitor.withLock { $0.core = next }
                     observer.machineDidReset()
