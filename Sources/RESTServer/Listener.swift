@@ -176,7 +176,9 @@ final class Listener: Sendable {
             let generic = raw.assumingMemoryBound(to: sockaddr.self)
             guard getsockname(socket, generic, &length) == 0 else { return nil }
             var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-            func name() -> String { String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+            func name() -> String {
+                String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            }
             switch Int32(generic.pointee.sa_family) {
             case AF_INET:
                 var address = raw.assumingMemoryBound(to: sockaddr_in.self).pointee

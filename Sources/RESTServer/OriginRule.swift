@@ -5,7 +5,8 @@ enum OriginRule {
         guard let origin = headers["origin"] else { return }
         let isHarmless = (method == "GET" || method == "HEAD") && headers["upgrade"] == nil
         if isHarmless { return }
-        let authority = origin.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).last.map(String.init)
+        let authority = origin.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).last.map(
+            String.init)
         guard let authority, let host = headers["host"], authority.lowercased() == host.lowercased() else {
             throw Problem(
                 .forbiddenOrigin, "A page of '\(origin)' may not do this.", field: "Origin",

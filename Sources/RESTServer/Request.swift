@@ -1,5 +1,4 @@
 import CMicroHTTPD
-import JSON
 
 /// A request as a handler sees it.
 struct Request: Sendable {

@@ -1,6 +1,7 @@
 import CMicroHTTPD
 import JSON
 import LinuxSystem
+import Log
 import ManagementService
 import MetricsExposition
 import PartitionManager
@@ -218,6 +219,10 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         core.handlerContext.metrics.record(
             method: Self.knownMethods.contains(method) ? method : "other", route: routeName, status: response.status,
             seconds: elapsed)
+        if Log.level <= .debug {
+            Log.debug(
+                "request", ["method": method, "path": path, "status": String(response.status), "s": String(elapsed)])
+        }
         guard let handle = makeHandle(response, connection) else { return .NO }
         defer { MHD_destroy_response(handle) }
         for (name, value) in response.headers { MHD_add_response_header(handle, name, value) }

@@ -69,7 +69,8 @@ final class FakeService: ManagementAPI {
 
     func host() -> HostResource {
         HostResource(
-            hostname: "test\"host\\", kernelRelease: "6.1.0", machineID: "0123456789abcdef", processorModel: "a processor",
+            hostname: "test\"host\\", kernelRelease: "6.1.0", machineID: "0123456789abcdef",
+            processorModel: "a processor",
             processorCount: 4, memoryTotal: 8 << 30, memoryAvailable: 4 << 30,
             hypervisor: HypervisorResource(
                 kind: "kvm", detail: "a fake", isEmulated: true, isSimulated: false, requested: "auto",

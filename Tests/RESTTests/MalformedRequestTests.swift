@@ -17,17 +17,23 @@ import Testing
         var testDescription: String { name }
     }
 
-    static func create(_ name: String, _ body: String, _ type: String, _ field: String? = nil, _ status: Int = 400) -> Bad {
+    static func create(_ name: String, _ body: String, _ type: String, _ field: String? = nil, _ status: Int = 400)
+        -> Bad
+    {
         Bad(name: name, body: Array(body.utf8), status: status, type: type, field: field)
     }
-    static func patch(_ name: String, _ body: String, _ type: String, _ field: String? = nil, _ status: Int = 400) -> Bad {
+    static func patch(_ name: String, _ body: String, _ type: String, _ field: String? = nil, _ status: Int = 400)
+        -> Bad
+    {
         var bad = create(name, body, type, field, status)
         bad.method = "PATCH"
         bad.path = "/v1/vms/a"
         return bad
     }
     static func plain(_ method: String, _ path: String, _ status: Int, _ type: String, _ field: String? = nil) -> Bad {
-        Bad(name: "\(method) \(path.prefix(60))", method: method, path: path, headers: [], status: status, type: type, field: field)
+        Bad(
+            name: "\(method) \(path.prefix(60))", method: method, path: path, headers: [], status: status, type: type,
+            field: field)
     }
 
     static let bodies: [Bad] = [
@@ -36,7 +42,9 @@ import Testing
         create("trailing comma", #"{"id": "x",}"#, "malformed-json"),
         create("single quotes", "{'id': 'x'}", "malformed-json"), create("comment", "{/**/}", "malformed-json"),
         create("NUL", "{\"id\": \"x\u{0}\"}", "malformed-json"),
-        Bad(name: "bad UTF-8", body: Array(#"{"id": ""#.utf8) + [0xFF, 0xFE] + Array(#""}"#.utf8), type: "malformed-json"),
+        Bad(
+            name: "bad UTF-8", body: Array(#"{"id": ""#.utf8) + [0xFF, 0xFE] + Array(#""}"#.utf8),
+            type: "malformed-json"),
         create(
             "deep", String(repeating: "[", count: 200) + String(repeating: "]", count: 200), "malformed-json"),
         create("very deep", String(repeating: "{\"a\":", count: 100_000), "malformed-json"),
@@ -62,7 +70,9 @@ import Testing
         create("labels list", #"{"boot": {"kernel": "k"}, "labels": []}"#, "invalid-argument", "/labels"),
         create("label number", #"{"boot": {"kernel": "k"}, "labels": {"a/b": 1}}"#, "invalid-argument", "/labels/a~1b"),
         create("label null", #"{"boot": {"kernel": "k"}, "labels": {"a": null}}"#, "invalid-argument", "/labels/a"),
-        create("load address", #"{"boot": {"kernel": "k", "loadAddress": "0x1000"}}"#, "invalid-argument", "/boot/loadAddress"),
+        create(
+            "load address", #"{"boot": {"kernel": "k", "loadAddress": "0x1000"}}"#, "invalid-argument",
+            "/boot/loadAddress"),
         create("NUL in path", #"{"boot": {"kernel": "a\u0000b"}}"#, "invalid-argument", "/boot/kernel"),
         create("simulation", #"{"boot": {"kernel": "k"}, "simulation": 1}"#, "invalid-argument", "/simulation"),
         create(
@@ -116,23 +126,61 @@ import Testing
     ]
 
     static let others: [Bad] = [
-        Bad(name: "form", headers: [("Content-Type", "application/x-www-form-urlencoded")], body: [0x7B, 0x7D], status: 415, type: "unsupported-media-type"),
-        Bad(name: "Latin-1", headers: [("Content-Type", "application/json; charset=latin1")], body: [0x7B, 0x7D], status: 415, type: "unsupported-media-type"),
-        Bad(name: "XML patch", method: "PATCH", path: "/v1/vms/a", headers: [("Content-Type", "text/xml")], body: [0x7B, 0x7D], status: 415, type: "unsupported-media-type"),
+        Bad(
+            name: "form", headers: [("Content-Type", "application/x-www-form-urlencoded")], body: [0x7B, 0x7D],
+            status: 415, type: "unsupported-media-type"),
+        Bad(
+            name: "Latin-1", headers: [("Content-Type", "application/json; charset=latin1")], body: [0x7B, 0x7D],
+            status: 415, type: "unsupported-media-type"),
+        Bad(
+            name: "XML patch", method: "PATCH", path: "/v1/vms/a", headers: [("Content-Type", "text/xml")],
+            body: [0x7B, 0x7D], status: 415, type: "unsupported-media-type"),
         Bad(name: "large", body: [UInt8](repeating: 0x20, count: 1 << 20 | 1), status: 413, type: "payload-too-large"),
-        Bad(name: "large console", path: "/v1/vms/a/console", body: [UInt8](repeating: 0x20, count: 64 << 10 | 1), status: 413, type: "payload-too-large"),
-        Bad(name: "large field", method: "GET", path: "/v1/host", headers: [("X-Large", String(repeating: "x", count: 17_000))], status: 431, type: "header-too-large"),
-        Bad(name: "If-Match", method: "DELETE", path: "/v1/vms/a", headers: [("If-Match", "5")], status: 400, type: "malformed-request"),
-        Bad(name: "If-Match of another kind", method: "DELETE", path: "/v1/vms/a", headers: [("If-Match", "\"x\"")], status: 412, type: "precondition-failed"),
-        Bad(name: "weak If-Match", method: "DELETE", path: "/v1/vms/a", headers: [("If-Match", "W/\"1\"")], status: 412, type: "precondition-failed"),
-        Bad(name: "Last-Event-ID", method: "GET", path: "/v1/events", headers: [("Last-Event-ID", "x")], type: "malformed-request"),
-        Bad(name: "verb body", path: "/v1/vms/a:start", body: Array(#"{"force": true}"#.utf8), type: "unknown-field", field: "/force"),
+        Bad(
+            name: "large console", path: "/v1/vms/a/console", body: [UInt8](repeating: 0x20, count: 64 << 10 | 1),
+            status: 413, type: "payload-too-large"),
+        Bad(
+            name: "large field", method: "GET", path: "/v1/host",
+            headers: [("X-Large", String(repeating: "x", count: 17_000))], status: 431, type: "header-too-large"),
+        Bad(
+            name: "If-Match", method: "DELETE", path: "/v1/vms/a", headers: [("If-Match", "5")], status: 400,
+            type: "malformed-request"),
+        Bad(
+            name: "If-Match of another kind", method: "DELETE", path: "/v1/vms/a", headers: [("If-Match", "\"x\"")],
+            status: 412, type: "precondition-failed"),
+        Bad(
+            name: "weak If-Match", method: "DELETE", path: "/v1/vms/a", headers: [("If-Match", "W/\"1\"")], status: 412,
+            type: "precondition-failed"),
+        Bad(
+            name: "Last-Event-ID", method: "GET", path: "/v1/events", headers: [("Last-Event-ID", "x")],
+            type: "malformed-request"),
+        Bad(
+            name: "verb body", path: "/v1/vms/a:start", body: Array(#"{"force": true}"#.utf8), type: "unknown-field",
+            field: "/force"),
         Bad(name: "verb array", path: "/v1/vms/a:start", body: Array("[]".utf8), type: "invalid-argument"),
-        Bad(name: "WebSocket version", method: "GET", path: "/v1/vms/a/console", headers: [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "8")], status: 426, type: "upgrade-required"),
-        Bad(name: "WebSocket key", method: "GET", path: "/v1/vms/a/console", headers: [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "short")], type: "malformed-request"),
-        Bad(name: "WebSocket to no VM", method: "GET", path: "/v1/vms/none/console", headers: [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")], status: 404, type: "not-found"),
-        Bad(name: "foreign page", path: "/v1/vms/a:stop", headers: [("Origin", "http://evil.example")], status: 403, type: "forbidden-origin"),
-        Bad(name: "foreign WebSocket", method: "GET", path: "/v1/vms/a/console", headers: [("Origin", "null"), ("Connection", "Upgrade"), ("Upgrade", "websocket")], status: 403, type: "forbidden-origin"),
+        Bad(
+            name: "WebSocket version", method: "GET", path: "/v1/vms/a/console",
+            headers: [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "8")], status: 426,
+            type: "upgrade-required"),
+        Bad(
+            name: "WebSocket key", method: "GET", path: "/v1/vms/a/console",
+            headers: [
+                ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+                ("Sec-WebSocket-Key", "short"),
+            ], type: "malformed-request"),
+        Bad(
+            name: "WebSocket to no VM", method: "GET", path: "/v1/vms/none/console",
+            headers: [
+                ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+                ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ], status: 404, type: "not-found"),
+        Bad(
+            name: "foreign page", path: "/v1/vms/a:stop", headers: [("Origin", "http://evil.example")], status: 403,
+            type: "forbidden-origin"),
+        Bad(
+            name: "foreign WebSocket", method: "GET", path: "/v1/vms/a/console",
+            headers: [("Origin", "null"), ("Connection", "Upgrade"), ("Upgrade", "websocket")], status: 403,
+            type: "forbidden-origin"),
     ]
 
     @Test func eachGetsItsProblem() async throws {
@@ -205,7 +253,8 @@ import Testing
         try await TestServer.run { test in
             let client = try test.connection()
             let body = #"{"id": "c", "boot": {"kernel": "k"}}"#
-            let head = "POST /v1/vms HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+            let head =
+                "POST /v1/vms HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
             try await client.send(Array(head.utf8))
             try await client.send(Array(body.utf8))
             #expect(try await client.answer().status == 201)

@@ -11,7 +11,8 @@ import Testing
         try await TestServer.run { test in
             // One connection for all: keep-alive is part of what is tested.
             let client = try test.connection()
-            let body = #"{"id": "web-1", "vps": {"count": 2}, "memory": {"size": "256MiB"}, "labels": {"team": "a"}, "#
+            let body =
+                #"{"id": "web-1", "vps": {"count": 2}, "memory": {"size": "256MiB"}, "labels": {"team": "a"}, "#
                 + #""boot": {"kernel": "/k", "initrd": "/i", "commandLine": "console=ttyS0"}}"#
             let created = try await client.request("POST", "/v1/vms", json: body)
             #expect(created.status == 201)
@@ -43,7 +44,8 @@ import Testing
             let client = try test.connection()
             for number in 1...5 {
                 let team = number.isMultiple(of: 2) ? "even" : "odd=er"
-                let body = "{\"id\": \"vm-\(number)\", \"boot\": {\"kernel\": \"k\"}, \"labels\": {\"team\": \"\(team)\"}}"
+                let body =
+                    "{\"id\": \"vm-\(number)\", \"boot\": {\"kernel\": \"k\"}, \"labels\": {\"team\": \"\(team)\"}}"
                 #expect(try await client.request("POST", "/v1/vms", json: body).status == 201)
             }
             var seen: [String] = []

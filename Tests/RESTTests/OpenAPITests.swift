@@ -1,0 +1,147 @@
+import Hypervisor
+import JSON
+import ManagementService
+import PartitionManager
+import Testing
+
+@testable import RESTServer
+
+/// Holds the server and `openapi/hvroot.yaml` to each other.
+@Suite struct OpenAPITests {
+    let document: JSONValue
+
+    init() throws { document = try JSONValue.parse(Array(OpenAPIDocument.json.utf8), maximumDepth: 64) }
+
+    private func schema(_ name: String) -> JSONValue? { document["components"]?["schemas"]?[name] }
+
+    private func properties(_ schema: JSONValue?) -> Set<String> {
+        Set(schema?["properties"]?.object?.names ?? [])
+    }
+
+    /// Follows one `$ref` of this document.
+    private func resolved(_ value: JSONValue) -> JSONValue {
+        guard let reference = value["$ref"]?.string else { return value }
+        return reference.split(separator: "/").dropFirst().reduce(document) { $0[String($1)] ?? .null }
+    }
+
+    @Test func everyRouteIsDescribedAndTheOtherWayRound() throws {
+        struct Line: Hashable, CustomStringConvertible {
+            var method: String
+            var path: String
+            var operationID: String
+            var query: Set<String>
+            var description: String { "\(method) \(path) \(operationID) \(query.sorted())" }
+        }
+        var described: Set<Line> = []
+        for (path, item) in try #require(document["paths"]?.object).members {
+            for (method, operation) in item.object?.members ?? [] where method != "parameters" {
+                let parameters = (item["parameters"]?.array ?? []) + (operation["parameters"]?.array ?? [])
+                let query = parameters.map(resolved).filter { $0["in"]?.string == "query" }
+                described.insert(
+                    Line(
+                        method: method.uppercased(), path: path, operationID: operation["operationId"]?.string ?? "",
+                        query: Set(query.compactMap { $0["name"]?.string })))
+                // A body is described where one is read.
+                let route = Route.table.first { $0.method == method.uppercased() && $0.template == path }
+                let readsBody = route.map { if case .none = $0.body { false } else { true } }
+                #expect((operation["requestBody"] != nil) == readsBody, "\(method) \(path)")
+                #expect(operation["responses"]?["4XX"] != nil, "\(method) \(path)")
+            }
+        }
+        let served = Set(
+            Route.table.map {
+                Line(method: $0.method, path: $0.template, operationID: $0.operationID, query: Set($0.query))
+            })
+        #expect(served.count == Route.table.count)
+        #expect(served.subtracting(described).isEmpty, "served and not described")
+        #expect(described.subtracting(served).isEmpty, "described and not served")
+    }
+
+    @Test func everyReferenceLeadsSomewhere() {
+        func visit(_ value: JSONValue) {
+            if let reference = value["$ref"]?.string { #expect(!resolved(value).isNull, "\(reference)") }
+            for member in value.object?.members ?? [] { visit(member.value) }
+            for element in value.array ?? [] { visit(element) }
+        }
+        visit(document)
+    }
+
+    /// Compares an answer in which every member is present with its schema, down to the last object.
+    private func expectSame(_ value: JSONValue, _ schema: JSONValue, at place: String) {
+        let schema = resolved(schema)
+        if let object = value.object, schema["properties"] != nil {
+            #expect(Set(object.names) == properties(schema), "\(place)")
+            #expect(schema["additionalProperties"]?.bool == false, "\(place)")
+            for member in object.members {
+                expectSame(member.value, schema["properties"]?[member.name] ?? .null, at: "\(place)/\(member.name)")
+            }
+        } else if let first = value.array?.first {
+            expectSame(first, schema["items"] ?? .null, at: "\(place)/0")
+        } else if let allowed = schema["enum"]?.array {
+            #expect(allowed.contains(value), "\(place)")
+        }
+    }
+
+    private var fullVM: VMResource {
+        var specification = VMSpecification()
+        specification.initrd = "/i"
+        specification.kernel = "/k"
+        specification.loadAddress = 0x1000
+        specification.labels = ["team": "a"]
+        var model = SimulationModel()
+        model.lifetime = 1_000_000_000
+        specification.simulation = model
+        var reason = StateReason(code: "worker-killed", message: "The worker was killed.")
+        reason.signal = 9
+        reason.exitStatus = 1
+        reason.lastLogLines = ["last words"]
+        return VMResource(
+            specification: specification, id: "a", state: .failed, stateReason: reason, partitionID: 7,
+            hypervisor: FakeService.hypervisor, createdAt: 1, updatedAt: 2, startedAt: 3, processID: 4, revision: 5,
+            operationID: "op")
+    }
+
+    @Test func answersHaveTheFieldsOfTheirSchemas() throws {
+        expectSame(VMOutput.json(fullVM), try #require(schema("VM")), at: "VM")
+        expectSame(HostOutput.json(FakeService().host()), try #require(schema("Host")), at: "Host")
+        let error = ServiceError(.internal, "x", field: "/y", expected: "z")
+        let operation = OperationResource(
+            id: "op", verb: .start, vmID: "a", status: .failed, error: error, createdAt: 1, endedAt: 2)
+        let shown = OperationOutput.json(operation)
+        var problem = try #require(shown["error"]?.object)
+        problem["instance"] = "/v1/x"
+        var whole = try #require(shown.object)
+        whole["error"] = .object(problem)
+        expectSame(.object(whole), try #require(schema("Operation")), at: "Operation")
+        let details: JSONObject = [
+            "state": "running", "previousState": "starting", "reason": "requested", "operationId": "op",
+            "verb": "start",
+            "status": "succeeded",
+        ]
+        let event = EventRecord(sequence: 1, time: 2, type: "vm.state-changed", vmID: "a", details: details)
+        expectSame(EventOutput.json(event), try #require(schema("Event")), at: "Event")
+    }
+
+    @Test func requestsHaveTheFieldsOfTheirSchemas() {
+        let specification = schema("VMSpecification")
+        #expect(properties(specification) == Set(VMInput.fields))
+        #expect(properties(schema("VPs")) == Set(VMInput.vpsFields))
+        #expect(properties(specification?["properties"]?["memory"]) == Set(VMInput.memoryFields))
+        #expect(properties(schema("Boot")) == Set(VMInput.bootFields))
+        #expect(properties(schema("Simulation")) == Set(VMInput.simulationFields))
+        let patch = schema("VMPatch")
+        #expect(properties(patch) == Set(VMInput.patchFields))
+        #expect(properties(patch?["properties"]?["boot"]) == Set(VMInput.bootFields))
+        #expect(properties(schema("VM")) == Set(VMInput.fields + VMOutput.readOnlyFields))
+    }
+
+    @Test func wordsAreTheSame() {
+        func words(_ schema: JSONValue?) -> Set<String> { Set(schema?["enum"]?.array?.compactMap(\.string) ?? []) }
+        #expect(words(schema("VMState")) == Set(VMState.allCases.map(\.rawValue)))
+        #expect(words(schema("Problem")?["properties"]?["type"]) == Set(ProblemType.all.map(\.uri)))
+        #expect(
+            words(schema("Operation")?["properties"]?["verb"]) == Set(OperationResource.Verb.allCases.map(\.rawValue)))
+        #expect(
+            words(schema("VM")?["properties"]?["hypervisor"]) == Set(HypervisorKind.allCases.map(\.rawValue)))
+    }
+}
