@@ -189,6 +189,9 @@ package final class StateStore: Sendable {
     }
 
     /// Now and then forgets what is too old; that this fails costs only room.
+    ///
+    /// Never inlined: Swift 6.3.1's optimizer crashes on inlining a call with this non-copyable argument.
+    @inline(never)
     private func trimAfter(_ jobs: Int, _ writer: Writer, _ database: SQLiteDatabase) {
         writer.jobsSinceTrim += jobs
         guard writer.jobsSinceTrim >= 1024 else { return }
