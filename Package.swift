@@ -83,7 +83,8 @@ let package = Package(
             ]),
 
         // front ends: wire formats
-        swift("MetricsExposition", ["ManagementService", "PartitionManager", "Hypervisor", "HypercallABI", "LinuxSystem"]),
+        swift(
+            "MetricsExposition", ["ManagementService", "PartitionManager", "Hypervisor", "HypercallABI", "LinuxSystem"]),
         swift(
             "RESTServer",
             [

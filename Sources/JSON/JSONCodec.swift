@@ -79,7 +79,9 @@ extension JSONValue {
         let node = makeNode()
         defer { json_object_put(node) }
         var count = 0
-        guard let text = json_object_to_json_string_length(node, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &count)
+        guard
+            let text = json_object_to_json_string_length(
+                node, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &count)
         else { return Array("null".utf8) }
         return Array(UnsafeRawBufferPointer(start: text, count: count))
     }

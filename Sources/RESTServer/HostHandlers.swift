@@ -1,8 +1,8 @@
-import PartitionManager
 import JSON
 import LinuxSystem
 import ManagementService
 import MetricsExposition
+import PartitionManager
 
 /// The node itself: what it is, how it is, what the API is.
 enum HostHandlers {

@@ -1,6 +1,6 @@
-import PartitionManager
 import COpenSSL
 import ManagementService
+import PartitionManager
 
 /// The server's side of RFC 6455, section 4.2.
 enum WebSocketHandshake {

@@ -91,7 +91,7 @@ package final class Machine: Sendable {
     /// Lets the processors go on where they were.
     package func resume() { monitor.withLock { $0.isPaused = false } }
 
-    package var isPaused: Bool { monitor.withLock { $0.isPaused } }
+    package var isPaused: Bool { monitor.read { $0.isPaused } }
 
     /// Starts the guest again from its boot source. `machineDidReset` follows.
     package func reset() { end(.reset) }
@@ -100,16 +100,16 @@ package final class Machine: Sendable {
     package func stop() { end(.end(.stopped)) }
 
     /// Tells the guest that its power button was pressed.
-    package func pressPowerButton() { monitor.withLock { $0.core }?.chassis.events.pressPowerButton() }
+    package func pressPowerButton() { monitor.read { $0.core }?.chassis.events.pressPowerButton() }
 
     /// Gives bytes to the serial port; returns how many it took.
-    package func receive(_ bytes: [UInt8]) -> Int { monitor.withLock { $0.core }?.chassis.serial.receive(bytes) ?? 0 }
+    package func receive(_ bytes: [UInt8]) -> Int { monitor.read { $0.core }?.chassis.serial.receive(bytes) ?? 0 }
 
     /// Bytes of guest memory mapped.
-    package var memoryMapped: UInt64 { monitor.withLock { $0.core }?.partition.mappedBytes ?? 0 }
+    package var memoryMapped: UInt64 { monitor.read { $0.core }?.partition.mappedBytes ?? 0 }
 
     /// Bytes deposited to the hypervisor for the partition.
-    package var memoryDeposited: UInt64 { monitor.withLock { $0.core }?.partition.depositedBytes ?? 0 }
+    package var memoryDeposited: UInt64 { monitor.read { $0.core }?.partition.depositedBytes ?? 0 }
 
     // MARK: - One life after an other
 
@@ -137,7 +137,7 @@ package final class Machine: Sendable {
     /// The machine's own thread: runs lives until one ends for good.
     private func supervise() {
         while true {
-            guard let core = monitor.withLock({ $0.core }) else { return }
+            guard let core = monitor.read({ $0.core }) else { return }
             var threads: [SystemThread] = []
             for processor in core.processors {
                 monitor.withLock { $0.running += 1 }
@@ -222,10 +222,11 @@ package final class Machine: Sendable {
             if !state.isPaused { return true }
             state.parked += 1
             return nil
-        } ?? monitor.wait { state in
-            if state.ending == nil && state.isPaused { return nil }
-            state.parked -= 1
-            return state.ending == nil
         }
+            ?? monitor.wait { state in
+                if state.ending == nil && state.isPaused { return nil }
+                state.parked -= 1
+                return state.ending == nil
+            }
     }
 }

@@ -1,7 +1,7 @@
 import BootLoader
 import GuestMemory
-import Hypervisor
 import HypercallABI
+import Hypervisor
 import VirtualDevices
 
 /// One life of a machine, from power-on to the next reset: a partition with its memory, processors and devices, and
@@ -44,6 +44,7 @@ final class MachineCore: Sendable {
                 for table in ACPITables.build(.init(vpCount: configuration.vpCount)) {
                     try memory.write(table.gpa, table.bytes)
                 }
+                try memory.write(ResetVector.address, ResetVector.code)
                 let registers = try image.load(into: memory, acpiRSDP: ACPITables.rsdpAddress)
                 try partition.setRegisters(registers, vp: 0)
             }
@@ -80,7 +81,8 @@ final class MachineCore: Sendable {
         case .msrRead, .msrWrite:
             processor.failAccess()
         case .hypercall(let control):
-            return .end(.failed("processor \(processor.index) made the hypercall \(control.code), which nobody answers"))
+            return .end(
+                .failed("processor \(processor.index) made the hypercall \(control.code), which nobody answers"))
         case .unrecoverableException:
             return .end(.crashed("processor \(processor.index) took a triple fault"))
         case .interrupted:

@@ -1,6 +1,6 @@
 import EmbeddedHypervisor
-import Hypervisor
 import HypercallABI
+import Hypervisor
 import LinuxSystem
 import Log
 import SimulatedEngine

@@ -1,6 +1,6 @@
 import BootLoader
-import Hypervisor
 import HypercallABI
+import Hypervisor
 import LinuxSystem
 import SimulatedEngine
 import VirtualMachine

@@ -47,7 +47,7 @@ final class SimulationScheduler: Sendable {
         while true {
             // An hour at most, so that a far deadline stays within a timespec.
             let horizon = monotonicNanoseconds() + 3_600_000_000_000
-            let deadline = monitor.withLock { min($0.queue.first ?? horizon, horizon) }
+            let deadline = monitor.read { min($0.queue.first ?? horizon, horizon) }
             let work = monitor.wait(until: deadline) { state -> Work? in
                 if state.isEnding { return .end }
                 guard let first = state.queue.first else { return nil }
