@@ -10,7 +10,7 @@ private let layers: [(name: String, targets: [String])] = [
     ("hypercall port", ["HypercallCore"]),
     ("hypervisor protocols", ["Hypervisor"]),
     ("hypervisors and engines", ["EmbeddedHypervisor", "KvmEngine", "SimulatedEngine"]),
-    ("guest code", ["CDemoGuest"]),
+    ("guest code and memory", ["CDemoGuest", "GuestMemory"]),
     ("machine parts", ["VirtualDevices", "BootLoader"]),
     ("machine", ["VirtualMachine"]),
     ("host", ["HostInventory"]),

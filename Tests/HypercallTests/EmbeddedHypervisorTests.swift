@@ -41,7 +41,8 @@ import Testing
         #expect(status { try client.deletePartition(id) } == .invalidPartitionId)
         #expect(status { try client.depositMemory(bench.pages(0..<1), to: id) } == .invalidPartitionId)
         #expect(try #require(bench.engine.partition(id)).state.withLock { $0.isClosed && $0.complaints == [] })
-        #expect(try client.createPartition(CreatePartitionInput(flags: [])) == PartitionID(rawValue: 8))
+        #expect(try client.createPartition(CreatePartitionInput(flags: [])) == id, "the lowest free id is given again")
+        #expect(try client.createPartition(CreatePartitionInput(flags: [])) == PartitionID(rawValue: id.rawValue + 1))
     }
 
     @Test func aPartitionThatWasNeverInitializedIsDeletedAtOnce() throws {

@@ -1,5 +1,6 @@
 import JSON
 import ManagementService
+import PartitionManager
 import RESTServer
 import TestHTTP
 import Testing
