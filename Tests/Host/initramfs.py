@@ -17,6 +17,7 @@ ip link set lo up
 
 # The test host runs its job and says with which status it ended.
 HOST_INIT = PROLOGUE + b"""mp kvm_amd
+echo TESTHOST-BOOTED
 sh /job; echo "TESTHOST-EXIT $?"
 poweroff -f
 """
