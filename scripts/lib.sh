@@ -113,7 +113,8 @@ server_places() {
         run_dir=${HVROOT_RUN_DIR:-/run/hvroot}
     else
         state_dir=${HVROOT_STATE_DIR:-${XDG_STATE_HOME:-$HOME/.local/state}/hvroot}
-        run_dir=${HVROOT_RUN_DIR:-${XDG_RUNTIME_DIR:-$state_dir}/hvroot}
+        run_dir=${HVROOT_RUN_DIR:-${XDG_RUNTIME_DIR:+$XDG_RUNTIME_DIR/hvroot}}
+        run_dir=${run_dir:-$state_dir/run}
     fi
     listen=${HVROOT_LISTEN:-http://127.0.0.1:7480}
     pid_file=$run_dir/hvrootd.pid

@@ -10,7 +10,7 @@ let hvrootVersion = "0.1.0"
 
 /// The management server: options, wiring, and an orderly end.
 @main
-struct Hvrootd: AsyncParsableCommand {
+struct Hvrootd: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hvrootd",
         abstract: "Creates and runs virtual machines through an HTTP API.",
@@ -45,17 +45,27 @@ struct Hvrootd: AsyncParsableCommand {
             "The program that holds a VM. Default: hvroot-partition beside this program.", valueName: "path"))
     var worker: String?
 
-    func run() async throws {
+    /// On the main thread while it is the only one: threads that were made before the signals are blocked would take
+    /// them, and the process would end at once. Ends the process.
+    func run() throws {
         Log.level = logLevel
-        let ending = EndingSignals()
+        let options: ServerOptions
         do {
-            try await serve(options(), until: ending)
+            options = try self.options()
         } catch let error as ListenAddress.ParseError {
             throw ValidationError(error.description)
-        } catch {
-            Log.error("the server can't run: \(error)")
-            throw ExitCode(1)
         }
+        let ending = EndingSignals()
+        Task.detached {
+            do {
+                try await serve(options, until: ending)
+                Hvrootd.exit()
+            } catch {
+                Log.error("the server can't run: \(error)")
+                Hvrootd.exit(withError: ExitCode(1))
+            }
+        }
+        while true { pause() }
     }
 
     private func options() throws -> ServerOptions {

@@ -21,8 +21,9 @@ package final class HTTPConnection: Sendable {
 
     /// - Parameters:
     ///   - address: `http://IPV4:PORT` or `unix:PATH`, as the server reports it.
-    ///   - timeout: seconds to wait for a byte.
-    package init(to address: String, timeout: Double = 20) throws {
+    ///   - timeout: seconds to wait for a byte. Long: other tests that run guests may keep Swift's few threads, and so
+    ///     the server's handlers, busy for half a minute on a loaded machine.
+    package init(to address: String, timeout: Double = 120) throws {
         stream = try ByteStream(to: address, timeout: timeout)
         host = address.hasPrefix("http://") ? String(address.dropFirst(7)) : "localhost"
     }
