@@ -126,6 +126,9 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
             let text = trimmed(parameter).lowercased()
             return !text.hasPrefix("charset=") || text == "charset=utf-8" || text == "charset=\"utf-8\""
         }
+        // What `curl -d` says when it is told nothing else: typed by hand, it means the JSON that it holds. A web page,
+        // which could send it too, is kept out by `OriginRule`.
+        if type == "application/x-www-form-urlencoded" { return }
         guard allowed.contains(type), isUTF8 else {
             throw Problem(
                 .unsupportedMediaType, "The body has the media type '\(given)'.", field: "Content-Type",

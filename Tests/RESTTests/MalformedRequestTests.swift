@@ -127,8 +127,15 @@ import Testing
 
     static let others: [Bad] = [
         Bad(
-            name: "form", headers: [("Content-Type", "application/x-www-form-urlencoded")], body: [0x7B, 0x7D],
-            status: 415, type: "unsupported-media-type"),
+            name: "plain text", headers: [("Content-Type", "text/plain")], body: [0x7B, 0x7D], status: 415,
+            type: "unsupported-media-type"),
+        Bad(
+            name: "form of an other site's page",
+            headers: [("Content-Type", "application/x-www-form-urlencoded"), ("Origin", "http://evil.example")],
+            body: [0x7B, 0x7D], status: 403, type: "forbidden-origin"),
+        Bad(
+            name: "curl -d without a kernel", headers: [("Content-Type", "application/x-www-form-urlencoded")],
+            body: [0x7B, 0x7D], status: 400, type: "invalid-argument", field: "/boot"),
         Bad(
             name: "Latin-1", headers: [("Content-Type", "application/json; charset=latin1")], body: [0x7B, 0x7D],
             status: 415, type: "unsupported-media-type"),
