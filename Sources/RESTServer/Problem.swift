@@ -48,7 +48,7 @@ struct Problem: Error, Sendable {
     func response(instance: String) -> Response {
         var response = Response(
             status: type.status, contentType: "application/problem+json",
-            body: .bytes(json(instance: instance).serialized()))
+            body: .bytes(json(instance: instance).serialized() + Response.newline))
         response.headers += headers
         return response
     }

@@ -21,8 +21,11 @@ struct Response: Sendable {
         self.body = body
     }
 
+    /// Ends a JSON body, so that a shell's prompt does not stick to it.
+    static let newline: [UInt8] = [0x0A]
+
     static func json(_ value: JSONValue, status: Int = 200) -> Response {
-        Response(status: status, contentType: "application/json", body: .bytes(value.serialized()))
+        Response(status: status, contentType: "application/json", body: .bytes(value.serialized() + newline))
     }
 
     static func text(_ text: String, contentType: String) -> Response {
