@@ -139,7 +139,8 @@ let package = Package(
         test(
             "ManagerTests",
             [
-                "PartitionManager", "ManagementService", "HostInventory", "BootLoader", "Hypervisor", "JSON",
+                "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BootLoader", "Hypervisor",
+                "JSON",
                 "LinuxSystem",
             ]),
         test(

@@ -1,37 +1,8 @@
-import BootLoader
 import Hypervisor
+import WorkerProtocol
 
-/// What a guest is started from: everything a launcher needs, nothing it must ask for.
-package struct GuestLaunch: Sendable {
-    package var vmID: String
-    /// Different for each start of the VM; a worker proves with it that it is the one that was started.
-    package var runID: String
-    /// The VM's own directory under the state directory: console ring, statistics page, worker log, result.
-    package var directory: String
-    /// The VM's directory under the run directory: the worker's control socket.
-    package var runDirectory: String
-    /// Unique on this host among running VMs.
-    package var partitionID: UInt64
-    package var vpCount: Int
-    package var memorySize: UInt64
-    package var boot: BootSource
-    package var simulation: SimulationModel
-
-    package init(
-        vmID: String, runID: String, directory: String, runDirectory: String, partitionID: UInt64, vpCount: Int,
-        memorySize: UInt64, boot: BootSource, simulation: SimulationModel
-    ) {
-        self.vmID = vmID
-        self.runID = runID
-        self.directory = directory
-        self.runDirectory = runDirectory
-        self.partitionID = partitionID
-        self.vpCount = vpCount
-        self.memorySize = memorySize
-        self.boot = boot
-        self.simulation = simulation
-    }
-}
+/// What a guest is started from: everything a launcher needs, nothing it must ask for. A worker is handed the same.
+package typealias GuestLaunch = WorkerLaunch
 
 /// How a guest's life ended.
 package enum GuestEnd: Sendable, Equatable {

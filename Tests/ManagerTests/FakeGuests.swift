@@ -1,6 +1,7 @@
 import Hypervisor
 import PartitionManager
 import Synchronization
+import WorkerProtocol
 
 /// A guest in memory. It outlives managers, as a worker outlives its server.
 final class FakeGuest: GuestDriver {

@@ -3,6 +3,7 @@ import Hypervisor
 import LinuxSystem
 import PartitionManager
 import Testing
+import WorkerProtocol
 
 @Suite("A guest in a worker process", .enabled(if: hasKvm, "needs /dev/kvm"), .serialized)
 struct WorkerProcessTests {

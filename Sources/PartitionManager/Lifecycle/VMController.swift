@@ -3,6 +3,7 @@ import Hypervisor
 import LinuxSystem
 import Log
 import Synchronization
+import WorkerProtocol
 
 /// The only writer of one VM's state. Requests and the guest's own news come here and are taken one after the other;
 /// each change is one transaction of the store, and is shown when that is durable.

@@ -47,11 +47,11 @@ final class SimulatedGuest: GuestDriver {
         machine = Mutex(Stepped(machine: try SteppedMachine(configuration, on: backend, observer: record)))
     }
 
-    /// On the scheduler's thread. Returns when to step next; nil when that is decided by a command.
+    /// On the scheduler's thread. Returns when to step next; nil when only a command can change anything.
     func step() -> UInt64? {
         let next = machine.withLock { $0.isPaused ? nil : $0.machine.step() }
         record.flush()
-        return next
+        return next == UInt64.max ? nil : next
     }
 
     func setPaused(_ paused: Bool) {

@@ -52,7 +52,7 @@ struct WorkerStart {
             }
             let lock = try takeLock()
             try WholeFile.replace(
-                directory: launch.runDirectory, name: VMFiles.launch, with: WorkerLaunch(launch).json.serialized(),
+                directory: launch.runDirectory, name: VMFiles.launch, with: launch.json.serialized(),
                 durable: false)
             let log = try openLog()
             let null = try FileDescriptor(opening: "/dev/null", O_RDWR)
@@ -146,14 +146,5 @@ struct WorkerStart {
             return failure
         }
         return WorkerEnd.failure("start-failed", "the VM's process ended before the guest ran", of: launch)
-    }
-}
-
-extension WorkerLaunch {
-    init(_ launch: GuestLaunch) {
-        self.init(
-            vmID: launch.vmID, runID: launch.runID, directory: launch.directory, runDirectory: launch.runDirectory,
-            partitionID: launch.partitionID, vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot,
-            simulation: launch.simulation)
     }
 }
