@@ -49,6 +49,8 @@ struct Hvrootd: ParsableCommand {
     /// them, and the process would end at once. Ends the process.
     func run() throws {
         Log.level = logLevel
+        // What the server makes is its own user's alone, but for the API's Unix socket, which says its mode itself.
+        umask(0o077)
         let options: ServerOptions
         do {
             options = try self.options()

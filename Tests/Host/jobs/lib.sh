@@ -127,10 +127,10 @@ same() {
     return 1
 }
 
-# linux VM COUNT KERNEL: defines a VM that boots Debian's kernel with COUNT processors.
+# linux VM COUNT KERNEL [FORMAT]: defines a VM that boots Debian's kernel with COUNT processors.
 linux() {
     api POST /v1/vms "{\"id\":\"$1\",\"vps\":{\"count\":$2},\"memory\":{\"size\":\"256MiB\"},\"boot\":{\"kernel\":\"$3\",
-        \"initrd\":\"/guest/initrd\",\"commandLine\":\"console=ttyS0 quiet panic=-1\"}}"
+        \"initrd\":\"/guest/initrd\",\"commandLine\":\"console=ttyS0 quiet panic=-1\",\"format\":\"${4:-auto}\"}}"
 }
 # demo VM: defines a VM that boots the project's own small guest.
 demo() { api POST /v1/vms "{\"id\":\"$1\",\"memory\":{\"size\":\"32MiB\"},\"boot\":{\"kernel\":\"builtin:demo\"}}"; }

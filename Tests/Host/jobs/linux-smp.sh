@@ -15,6 +15,12 @@ check "both processors take timer interrupts" interrupts_everywhere elf
 send elf 'poweroff -f'
 check "a guest with 2 processors powers off" wait_state elf stopped
 
+linux direct 2 /guest/vmlinux linux64 >/dev/null
+verb direct start >/dev/null
+check "an ELF kernel boots by the 64-bit protocol" wait_console direct 'GUEST-USERSPACE-OK.* cpus=2$'
+verb direct stop >/dev/null
+check "stop ends it while it idles" wait_state direct stopped
+
 linux bz 2 /guest/bzImage >/dev/null
 verb bz start >/dev/null
 check "a bzImage boots to userspace with 2 processors" wait_console bz 'GUEST-USERSPACE-OK.* cpus=2$'
