@@ -149,6 +149,6 @@ let package = Package(
                 "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "Hypervisor",
                 "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
             ]),
-        test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP"]),
+        test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP", "hvrootd", "hvroot-partition"]),
     ]
 )

@@ -193,7 +193,8 @@ final class ConsoleSocket {
     }
 
     private func writeInput() {
-        guard !input.isEmpty, !isWriting, closingSince == nil else { return }
+        // Not before the place from which output is shown is known: the answer to the input must lie behind it.
+        guard !input.isEmpty, !isWriting, !seeksEnd, closingSince == nil else { return }
         isWriting = true
         Task { [attachment, loop, id, input] in
             do throws(ServiceError) {

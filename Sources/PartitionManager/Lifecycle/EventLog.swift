@@ -34,7 +34,7 @@ package final class EventLog: Sendable {
         }
     }
 
-    /// Adds events that have been committed. Called in the order of their sequences.
+    /// Adds events that have been committed; `notify` tells the observers. Called in the order of their sequences.
     func append(_ records: [EventRecord]) {
         guard let last = records.last else { return }
         state.withLock { state in
@@ -47,8 +47,10 @@ package final class EventLog: Sendable {
                 state.first = 0
             }
         }
-        observers.notify()
     }
+
+    /// Tells the observers that there are events they have not seen.
+    func notify() { observers.notify() }
 
     /// See `ObserverList.add`.
     package func observe(_ changed: @escaping @Sendable () -> Void) -> @Sendable () -> Void { observers.add(changed) }

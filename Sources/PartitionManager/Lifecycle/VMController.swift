@@ -111,8 +111,10 @@ package actor VMController {
             committed: { records in
                 if touchesVM { entry.publish(resource) }
                 if isRemoved { core.vms.remove(stored.id) }
-                core.operations.put(operations.map(\.resource))
+                // Who sees an operation's end finds its events, and who is told of events finds what they tell of.
                 core.events.append(records)
+                core.operations.put(operations.map(\.resource))
+                if !records.isEmpty { core.events.notify() }
             })
         self.record = record
         active = draft.active

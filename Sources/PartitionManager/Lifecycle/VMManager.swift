@@ -143,6 +143,7 @@ package final class VMManager: Sendable {
                 committed: { event in
                     core.vms.insert(controller)
                     core.events.append([event])
+                    core.events.notify()
                 })
         } catch {
             throw ServiceError(error)

@@ -66,7 +66,8 @@ package final class StateStore: Sendable {
     /// Runs `body` in a transaction. It is durable when this returns.
     ///
     /// - Parameters:
-    ///   - body: runs on the store's thread; it only writes, and may run in any grouping with others' bodies.
+    ///   - body: runs on the store's thread; it only writes, may run in any grouping with others' bodies, and runs again where the
+    ///     grouping failed.
     ///   - committed: is called on the store's thread after the commit and before this returns, in the order of the
     ///     transactions: what others may see of the change is published by it.
     /// - Throws: what `body` throws, or why the commit failed. Nothing was written then.
@@ -179,7 +180,12 @@ package final class StateStore: Sendable {
             try database.run("COMMIT")
         } catch {
             if database.isInTransaction { try? database.run("ROLLBACK") }
-            Log.error("the state store failed", ["error": error.description, "transactions": String(jobs.count)])
+            if jobs.count > 1 {
+                // One that asks for too much must not fail those that chance put beside it.
+                for job in jobs { commit([job], writer) }
+                return
+            }
+            Log.error("the state store failed", ["error": error.description])
             for job in jobs { job.fail(error) }
             return
         }
