@@ -26,6 +26,8 @@ let package = Package(
     products: [
         .executable(name: "hvrootd", targets: ["hvrootd"]),
         .executable(name: "hvroot-partition", targets: ["hvroot-partition"]),
+        .executable(name: "hvrootctl", targets: ["hvrootctl"]),
+        .library(name: "hvroot-mshv-emulator", type: .dynamic, targets: ["MshvEmulatorEntry"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -37,7 +39,9 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CWSLay", providers: [.apt(["libwslay-dev"])]),
+        .systemLibrary(name: "CZydis", providers: [.apt(["libzydis-dev"])]),
         .target(name: "CLinux"),
+        .target(name: "CMshv"),
         swift("LinuxSystem", ["CLinux"]),
         swift("JSON", ["CJSON"]),
         swift("Log", ["LinuxSystem"]),
@@ -49,8 +53,23 @@ let package = Package(
         // hypervisor: how partitions and virtual processors come to exist and run
         swift("Hypervisor", ["HypercallABI", "HypercallCore", "LinuxSystem"]),
         swift("EmbeddedHypervisor", ["Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem"]),
+        swift("InstructionEmulator", ["HypercallABI", "CZydis"]),
+        swift(
+            "MshvHypervisor",
+            ["Hypervisor", "InstructionEmulator", "HypercallABI", "HypercallCore", "LinuxSystem", "CLinux", "CMshv"]),
         swift("KvmEngine", ["Hypervisor", "HypercallABI", "LinuxSystem", "CLinux"]),
         swift("SimulatedEngine", ["Hypervisor", "HypercallABI", "LinuxSystem"]),
+
+        // emulator: /dev/mshv over the embedded hypervisor
+        swift(
+            "MshvEmulator",
+            [
+                "EmbeddedHypervisor", "KvmEngine", "InstructionEmulator", "Hypervisor", "HypercallABI", "HypercallCore",
+                "LinuxSystem", "CLinux", "CMshv", "Log",
+            ]),
+        // The preloaded library: the C library's calls that it takes over, and what they call.
+        .target(name: "CMshvEmulatorEntry", dependencies: ["CMshv"]),
+        swift("MshvEmulatorEntry", ["MshvEmulator", "CMshvEmulatorEntry", "LinuxSystem"]),
 
         // machine: what a guest sees
         .target(name: "CDemoGuest"),
@@ -70,7 +89,8 @@ let package = Package(
             "PartitionManager",
             [
                 "WorkerProtocol", "VirtualMachine", "BootLoader", "VirtualDevices", "Hypervisor", "HypercallABI",
-                "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "HostInventory",
+                "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "MshvHypervisor",
+                "HostInventory",
                 "CSQLite", "CLinux", "JSON", "LinuxSystem", "Log",
             ]),
 
@@ -97,9 +117,10 @@ let package = Package(
             "hvroot-partition",
             [
                 "WorkerProtocol", "VirtualMachine", "VirtualDevices", "BootLoader", "Hypervisor",
-                "EmbeddedHypervisor", "KvmEngine", "HypercallABI", "HypercallCore", "JSON", "LinuxSystem", "CLinux",
-                "Log",
+                "EmbeddedHypervisor", "KvmEngine", "MshvHypervisor", "HypercallABI", "HypercallCore", "JSON",
+                "LinuxSystem", "CLinux", "Log",
             ]),
+        program("hvrootctl", ["LinuxSystem", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program(
             "hvrootd",
             [
@@ -121,6 +142,14 @@ let package = Package(
             [
                 "KvmEngine", "SimulatedEngine", "EmbeddedHypervisor", "Hypervisor", "HypercallABI", "CDemoGuest",
                 "LinuxSystem",
+            ]),
+        test("InstructionTests", ["InstructionEmulator", "HypercallABI"]),
+        test(
+            "MshvTests",
+            [
+                "MshvHypervisor", "MshvEmulator", "MshvEmulatorEntry", "EmbeddedHypervisor", "KvmEngine", "Hypervisor",
+                "InstructionEmulator", "HypercallABI", "HypercallCore", "CDemoGuest", "LinuxSystem", "CLinux", "CMshv",
+                "hvrootctl",
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
         test(

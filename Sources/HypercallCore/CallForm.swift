@@ -10,6 +10,9 @@ package struct CallForm: Sendable, Equatable {
     package var repetition: Repetition?
     /// Whether the caller passes the input in registers (8 or 16 bytes) as Linux does.
     package var isFast = false
+    /// Whether a variable-size header may stand between the fixed part and the list (TLFS 3.8): its length in units of
+    /// 8 bytes is in the control word.
+    package var hasVariableHeader = false
 
     package struct Repetition: Sendable, Equatable {
         /// Bytes of input, and of output, for each repetition.
@@ -18,56 +21,6 @@ package struct CallForm: Sendable, Equatable {
         /// The most repetitions that Linux asks for at once.
         package var batch: Int
     }
-
-    /// The calls that this project makes and answers: the one list of them. The dispatcher has a case for each.
-    package static func of(_ code: CallCode) -> CallForm? {
-        switch code {
-        case .createPartition:
-            CallForm(inputSize: CreatePartitionInput.size, outputSize: PartitionIDField.size)
-        case .initializePartition, .finalizePartition, .deletePartition:
-            CallForm(inputSize: PartitionIDField.size, isFast: true)
-        case .getPartitionProperty:
-            CallForm(inputSize: GetPartitionPropertyInput.size, outputSize: GetPartitionPropertyInput.outputSize)
-        case .setPartitionProperty:
-            CallForm(inputSize: SetPartitionPropertyInput.size)
-        case .depositMemory:
-            CallForm(
-                inputSize: DepositMemoryInput.size,
-                repetition: Repetition(inputSize: DepositMemoryInput.elementSize, batch: 511))
-        case .withdrawMemory:
-            CallForm(
-                inputSize: WithdrawMemoryInput.size,
-                repetition: Repetition(outputSize: WithdrawMemoryInput.outputElementSize, batch: 512))
-        case .mapGpaPages:
-            CallForm(
-                inputSize: MapGPAPagesInput.size,
-                repetition: Repetition(inputSize: MapGPAPagesInput.elementSize, batch: 509))
-        case .unmapGpaPages:
-            CallForm(inputSize: UnmapGPAPagesInput.size, repetition: Repetition(batch: 512))
-        case .createVp:
-            CallForm(inputSize: CreateVPInput.size)
-        case .deleteVp:
-            CallForm(inputSize: DeleteVPInput.size, isFast: true)
-        case .getVpRegisters:
-            CallForm(
-                inputSize: VPRegistersInput.size,
-                repetition: Repetition(
-                    inputSize: VPRegistersInput.nameSize, outputSize: RegisterValue.size, batch: 256))
-        case .setVpRegisters:
-            CallForm(
-                inputSize: VPRegistersInput.size,
-                repetition: Repetition(inputSize: RegisterAssociation.size, batch: 127))
-        default:
-            nil
-        }
-    }
-
-    /// All codes for which `of` has a form.
-    package static let codes: [CallCode] = [
-        .createPartition, .initializePartition, .finalizePartition, .deletePartition, .getPartitionProperty,
-        .setPartitionProperty, .depositMemory, .withdrawMemory, .mapGpaPages, .unmapGpaPages, .createVp, .deleteVp,
-        .getVpRegisters, .setVpRegisters,
-    ]
 }
 
 extension CallForm {
@@ -81,10 +34,11 @@ extension CallForm {
     ///   no hypervisor below), a variable header that the call does not have, repetitions of a simple call, none of a
     ///   repeat call, a start behind the end, a fast call whose parameters do not fit two registers, and too few bytes.
     package func check(_ control: ControlWord, inputCount: Int, outputCount: Int) throws(HypercallStatus) {
-        guard !control.hasReservedBits, !control.isNested, control.variableHeaderSize == 0 else {
+        guard !control.hasReservedBits, !control.isNested, hasVariableHeader || control.variableHeaderSize == 0 else {
             throw HypercallStatus.invalidHypercallInput
         }
-        var input = inputSize
+        // At most 1023 units: no overflow.
+        var input = inputSize + 8 * control.variableHeaderSize
         var output = outputSize
         if let repetition {
             guard control.repCount > 0, control.repStart < control.repCount else {

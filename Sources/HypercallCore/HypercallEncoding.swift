@@ -6,7 +6,9 @@ extension HypercallClient {
     func simple<Input: HypercallStructure, Output>(
         _ code: CallCode, _ input: Input, parse: (ByteReader) throws(HypercallStatus) -> Output
     ) throws(HypercallFailure) -> Output {
-        guard let form = CallForm.of(code) else { throw HypercallFailure(code: code, status: .invalidHypercallCode) }
+        guard let form = CallCatalogue.definition(of: code)?.form else {
+            throw HypercallFailure(code: code, status: .invalidHypercallCode)
+        }
         return try withBuffers { inputPage, outputPage throws(HypercallStatus) -> Output in
             try input.encode(into: ByteWriter(inputPage))
             let output = UnsafeMutableRawBufferPointer(rebasing: outputPage[..<form.outputSize])
@@ -32,7 +34,7 @@ extension HypercallClient {
         element: (Int, ByteWriter) throws(HypercallStatus) -> Void = { _, _ in },
         output consume: (ByteReader) throws(HypercallStatus) -> Void = { _ in }
     ) throws(HypercallFailure) {
-        guard let form = CallForm.of(code), let repetition = form.repetition else {
+        guard let form = CallCatalogue.definition(of: code)?.form, let repetition = form.repetition else {
             throw HypercallFailure(code: code, status: .invalidHypercallCode)
         }
         var done = 0

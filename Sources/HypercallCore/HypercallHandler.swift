@@ -19,18 +19,32 @@ package struct RepOutcome: Sendable, Equatable {
 ///
 /// Repeat calls get only the repetitions that are still to do: lists begin with the first of them, and a `gpaPage` is
 /// that of the first of them. Methods are called from any thread, several at once.
-package protocol HypercallHandler: Sendable {
+package protocol HypercallHandler: PartitionCallHandler, MemoryCallHandler, ProcessorCallHandler,
+    ProcessorStateCallHandler, InterruptCallHandler, SynICCallHandler, PropertyCallHandler, StatisticsCallHandler,
+    DeviceCallHandler
+{}
+
+/// The life of partitions and their properties.
+package protocol PartitionCallHandler: Sendable {
     func createPartition(_ input: CreatePartitionInput) throws(HypercallStatus) -> PartitionID
     func initializePartition(_ partition: PartitionID) throws(HypercallStatus)
     func finalizePartition(_ partition: PartitionID) throws(HypercallStatus)
     func deletePartition(_ partition: PartitionID) throws(HypercallStatus)
     func getPartitionProperty(_ input: GetPartitionPropertyInput) throws(HypercallStatus) -> UInt64
     func setPartitionProperty(_ input: SetPartitionPropertyInput) throws(HypercallStatus)
+}
+
+/// Deposited memory and guest memory.
+package protocol MemoryCallHandler: Sendable {
     func depositMemory(_ input: DepositMemoryInput, pages: [UInt64]) -> RepOutcome
     /// - Returns: at most `maximum` page numbers, and `success` only with all of them.
     func withdrawMemory(_ input: WithdrawMemoryInput, maximum: Int) -> (pages: [UInt64], status: HypercallStatus)
     func mapGPAPages(_ input: MapGPAPagesInput, sources: [UInt64]) -> RepOutcome
     func unmapGPAPages(_ input: UnmapGPAPagesInput, count: Int) -> RepOutcome
+}
+
+/// Virtual processors and their registers.
+package protocol ProcessorCallHandler: Sendable {
     func createVP(_ input: CreateVPInput) throws(HypercallStatus)
     func deleteVP(_ input: DeleteVPInput) throws(HypercallStatus)
     /// - Returns: the values of the first names, and `success` only with those of all.

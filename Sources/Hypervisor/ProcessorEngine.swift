@@ -43,8 +43,20 @@ package protocol EnginePartition: AnyObject, Sendable {
     /// Tells which message each I/O APIC pin sends, so that the end of a level-triggered interrupt can exit.
     func setIOAPICMessages(_ messages: [IOAPICMessage?]) throws(HypervisorError)
 
+    /// Says which of the guest's actions exit from now on (HV_INTERCEPT_TYPE, TLFS 9): `access` 0 takes the wish back.
+    ///
+    /// - Parameter parameter: the port, the MSR's index, the CPUID leaf or the exception's vector, by `type`.
+    /// - Throws: `featureUnavailable` for what this engine can't intercept.
+    func installIntercept(type: UInt32, access: UInt32, parameter: UInt64) throws(HypercallStatus)
+
     /// Frees what the engine holds. Nothing may be called after it; processors are no longer running.
     func close()
+}
+
+extension EnginePartition {
+    package func installIntercept(type: UInt32, access: UInt32, parameter: UInt64) throws(HypercallStatus) {
+        throw HypercallStatus.featureUnavailable
+    }
 }
 
 /// A processor as the embedded hypervisor sees it.
@@ -52,6 +64,37 @@ package protocol EngineVP: VirtualProcessor {
     /// - Throws: `HypercallStatus.invalidParameter` for a register this engine does not have.
     func registers(_ names: [RegisterName]) throws(HypercallStatus) -> [RegisterValue]
     func setRegisters(_ registers: [RegisterAssociation]) throws(HypercallStatus)
+
+    /// A state component in the format of `HvCallGetVpState`: the local APIC as a page of registers, XSAVE compacted.
+    ///
+    /// - Throws: `featureUnavailable` where this engine has no such state.
+    func state(_ component: EngineStateComponent) throws(HypercallStatus) -> [UInt8]
+    /// - Throws: `featureUnavailable`; `invalidParameter` for bytes that are no such state.
+    func setState(_ component: EngineStateComponent, _ bytes: [UInt8]) throws(HypercallStatus)
+
+    /// What CPUID gives the guest now.
+    ///
+    /// - Throws: `featureUnavailable` where this engine runs no guest code.
+    func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDResult
+}
+
+/// The state of a processor that an engine keeps beside its registers.
+package enum EngineStateComponent: Sendable, CaseIterable {
+    case localAPIC, xsave
+}
+
+extension EngineVP {
+    package func state(_ component: EngineStateComponent) throws(HypercallStatus) -> [UInt8] {
+        throw HypercallStatus.featureUnavailable
+    }
+
+    package func setState(_ component: EngineStateComponent, _ bytes: [UInt8]) throws(HypercallStatus) {
+        throw HypercallStatus.featureUnavailable
+    }
+
+    package func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDResult {
+        throw HypercallStatus.featureUnavailable
+    }
 }
 
 /// What the guest may do with a page. Reading is always allowed.

@@ -19,6 +19,10 @@ package enum VPExit: Equatable, Sendable {
     case msrRead(index: UInt32)
     /// WRMSR of a register the hypervisor does not own; `failAccess` gives a #GP.
     case msrWrite(index: UInt32, value: UInt64)
+    /// CPUID that is intercepted: `completeCPUID` gives the result.
+    case cpuid(leaf: UInt32, subleaf: UInt32)
+    /// An exception that is intercepted, not delivered yet.
+    case exception(vector: UInt8, errorCode: UInt32?)
     /// The guest made a hypercall that the hypervisor passes on.
     case hypercall(ControlWord)
     /// Triple fault: the processor is in shutdown state.
@@ -41,6 +45,8 @@ extension VPExit {
         case .apicEOI: .apicEOI
         case .msrRead: .msrRead
         case .msrWrite: .msrWrite
+        case .cpuid: .cpuid
+        case .exception: .exception
         case .hypercall: .hypercall
         case .unrecoverableException: .unrecoverableException
         case .interrupted: .interrupted
@@ -52,7 +58,7 @@ extension VPExit {
 /// The kinds of exit, in the order of their counters on a statistics page.
 package enum ExitReason: Int, CaseIterable, Sendable {
     case portRead, portWrite, mmioRead, mmioWrite, halt, apicEOI, msrRead, msrWrite, hypercall
-    case unrecoverableException, interrupted, failed
+    case unrecoverableException, interrupted, failed, cpuid, exception
 
     /// The label in metrics.
     package var label: String {
@@ -69,6 +75,8 @@ package enum ExitReason: Int, CaseIterable, Sendable {
         case .unrecoverableException: "unrecoverable_exception"
         case .interrupted: "interrupted"
         case .failed: "failed"
+        case .cpuid: "cpuid"
+        case .exception: "exception"
         }
     }
 }
@@ -84,9 +92,32 @@ package protocol VirtualProcessor: AnyObject, Sendable {
     /// Answers the `portRead`, `mmioRead` or `msrRead` that `run` just returned.
     func completeRead(_ value: UInt64)
 
+    /// Answers the `cpuid` that `run` just returned.
+    func completeCPUID(_ result: CPUIDResult)
+
     /// Answers the `msrRead` or `msrWrite` that `run` just returned with a #GP in the guest.
     func failAccess()
 
     /// Makes the current `run`, or the next one where none is under way, return `.interrupted`. From any thread.
     func cancelRun()
+}
+
+extension VirtualProcessor {
+    /// Processors that never exit for CPUID have nothing to answer.
+    package func completeCPUID(_ result: CPUIDResult) {}
+}
+
+/// What CPUID leaves in the registers.
+package struct CPUIDResult: Equatable, Sendable {
+    package var eax: UInt32
+    package var ebx: UInt32
+    package var ecx: UInt32
+    package var edx: UInt32
+
+    package init(eax: UInt32, ebx: UInt32, ecx: UInt32, edx: UInt32) {
+        self.eax = eax
+        self.ebx = ebx
+        self.ecx = ecx
+        self.edx = edx
+    }
 }

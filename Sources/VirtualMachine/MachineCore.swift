@@ -80,6 +80,10 @@ final class MachineCore: Sendable {
             return .idle(wakeAt: wakeAt)
         case .msrRead, .msrWrite:
             processor.failAccess()
+        case .cpuid, .exception:
+            // The machine installs no intercept of either.
+            return .end(
+                .failed("processor \(processor.index) stopped for \(exit.reason.label), which nobody asked for"))
         case .hypercall(let control):
             return .end(
                 .failed("processor \(processor.index) made the hypercall \(control.code), which nobody answers"))

@@ -3,13 +3,16 @@ import Testing
 /// The layers of docs/architecture.md, from the bottom up. It stands here a second time, beside Package.swift, on
 /// purpose: a dependency that points up has to be written in two places to pass.
 private let layers: [(name: String, targets: [String])] = [
-    ("C and the kernel", ["CMicroHTTPD", "CJSON", "COpenSSL", "CSQLite", "CWSLay", "CLinux"]),
+    ("C and the kernel", ["CMicroHTTPD", "CJSON", "COpenSSL", "CSQLite", "CWSLay", "CZydis", "CLinux", "CMshv"]),
     ("system", ["LinuxSystem", "JSON"]),
     ("log", ["Log"]),
     ("hypercall values", ["HypercallABI"]),
     ("hypercall port", ["HypercallCore"]),
     ("hypervisor protocols", ["Hypervisor"]),
-    ("hypervisors and engines", ["EmbeddedHypervisor", "KvmEngine", "SimulatedEngine"]),
+    ("instruction emulator", ["InstructionEmulator"]),
+    ("hypervisors and engines", ["EmbeddedHypervisor", "MshvHypervisor", "KvmEngine", "SimulatedEngine"]),
+    ("mshv emulator", ["MshvEmulator"]),
+    ("mshv emulator's entry", ["CMshvEmulatorEntry", "MshvEmulatorEntry"]),
     ("guest code and memory", ["CDemoGuest", "GuestMemory"]),
     ("machine parts", ["VirtualDevices", "BootLoader"]),
     ("machine", ["VirtualMachine"]),
@@ -19,7 +22,7 @@ private let layers: [(name: String, targets: [String])] = [
     ("service", ["ManagementService"]),
     ("metrics", ["MetricsExposition"]),
     ("front ends", ["RESTServer"]),
-    ("programs", ["hvrootd", "hvroot-partition"]),
+    ("programs", ["hvrootd", "hvroot-partition", "hvrootctl"]),
 ]
 
 /// Modules that are not ours. Foundation is not among them: the programs link without it.

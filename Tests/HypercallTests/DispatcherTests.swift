@@ -47,8 +47,8 @@ import Testing
 
     @Test func shortInputAndOutput() throws {
         let bench = try Bench()
-        for code in CallForm.codes {
-            let form = try #require(CallForm.of(code))
+        for code in CallCatalogue.codes {
+            let form = try #require(CallCatalogue.definition(of: code)?.form)
             let reps = form.repetition == nil ? 0 : 2
             let inputSize = form.inputSize + (form.repetition?.inputSize ?? 0) * reps
             let outputSize = form.outputSize + (form.repetition?.outputSize ?? 0) * reps
@@ -79,7 +79,7 @@ import Testing
             (.setVpRegisters, 15, .invalidParameter),
         ]
         for (code, offset, expected) in fields {
-            let form = try #require(CallForm.of(code))
+            let form = try #require(CallCatalogue.definition(of: code)?.form)
             var input = [UInt8](
                 repeating: 0, count: form.inputSize + (form.repetition?.inputSize ?? 0))
             input[offset] = 0x0F

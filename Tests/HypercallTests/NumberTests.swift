@@ -60,8 +60,8 @@ import Testing
     /// The form of each call agrees with the table: kind, how Linux passes the input, sizes.
     @Test func callForms() throws {
         let rows = try Fixture.rows("hypercalls.csv")
-        for code in CallForm.codes {
-            let form = try #require(CallForm.of(code))
+        for code in CallCatalogue.codes {
+            let form = try #require(CallCatalogue.definition(of: code)?.form)
             let hex = String(code.rawValue, radix: 16, uppercase: true)
             let text = "0x" + String(repeating: "0", count: 4 - hex.count) + hex
             let row = try #require(rows.first { $0["code"] == text })
@@ -72,7 +72,7 @@ import Testing
             #expect((Int(row["output_size"] ?? "") ?? 0) == output, "\(code)")
         }
         let others = (UInt16.min...UInt16.max).lazy.map { CallCode(rawValue: $0) }
-        #expect(others.filter { CallForm.of($0) != nil }.count == CallForm.codes.count)
+        #expect(others.filter { CallCatalogue.definition(of: $0) != nil }.count == CallCatalogue.codes.count)
     }
 
     @Test func batches() throws {
@@ -86,7 +86,7 @@ import Testing
             ("set_vp_registers_max_reps_by_input", .setVpRegisters),
         ]
         for (name, code) in calls {
-            let batch = try #require(CallForm.of(code)?.repetition?.batch)
+            let batch = try #require(CallCatalogue.definition(of: code)?.form.repetition?.batch)
             #expect(limits[name] == .integer(Int64(batch)), "\(name)")
         }
     }

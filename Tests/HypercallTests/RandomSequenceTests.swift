@@ -33,7 +33,7 @@ struct SeededGenerator: RandomNumberGenerator {
         }
         try checkInvariants(bench, ids, step: 10_000)
         let counts = bench.hypervisor.hypercallCounts
-        for code in CallForm.codes {
+        for code in CallCatalogue.codes {
             #expect(counts.contains { $0.code == code && $0.status == .success }, "\(code) never succeeded")
         }
         #expect(Set(counts.map(\.status)).count > 8)
@@ -45,8 +45,8 @@ struct SeededGenerator: RandomNumberGenerator {
         let bench = try Bench()
         var ids = [try bench.activePartition()]
         for step in 0..<10_000 {
-            let code = CallForm.codes.randomElement(using: &random) ?? .createVp
-            let isRep = CallForm.of(code)?.repetition != nil
+            let code = CallCatalogue.codes.randomElement(using: &random) ?? .createVp
+            let isRep = CallCatalogue.definition(of: code)?.form.repetition != nil
             var input = (0..<256).map { _ in UInt8.random(in: 0...255, using: &random) }
             // Often enough a partition that exists.
             if step % 2 == 0 { for index in 0..<8 { input[index] = index == 0 ? 7 : 0 } }

@@ -1,0 +1,44 @@
+import HypercallABI
+
+extension CallCatalogue {
+    /// The life of partitions (TLFS 4.2).
+    static let partitions: [CallDefinition] = [
+        CallDefinition(
+            .createPartition, .partitions,
+            CallForm(inputSize: CreatePartitionInput.size, outputSize: PartitionIDField.size),
+            "Makes a partition, which is not yet initialized. It costs pages of the root's own pool.",
+            input: "hv_input_create_partition", output: "hv_output_create_partition",
+            statuses: [.invalidParameter, .featureUnavailable, .insufficientMemory],
+            mshv: .ioctl("MSHV_CREATE_PARTITION")),
+        CallDefinition(
+            .initializePartition, .partitions, CallForm(inputSize: PartitionIDField.size, isFast: true),
+            "Makes a created partition ready for memory and processors. It costs pages of the partition's pool.",
+            input: "hv_input_initialize_partition",
+            statuses: [.invalidPartitionId, .invalidPartitionState, .insufficientMemory, .operationFailed],
+            mshv: .ioctl("MSHV_INITIALIZE_PARTITION")),
+        CallDefinition(
+            .finalizePartition, .partitions, CallForm(inputSize: PartitionIDField.size, isFast: true),
+            "Ends a partition: its processors and its memory are gone, its deposited pages can be withdrawn.",
+            input: "hv_input_finalize_partition",
+            statuses: [.invalidPartitionId, .invalidPartitionState], mshv: .driverOnly),
+        CallDefinition(
+            .deletePartition, .partitions, CallForm(inputSize: PartitionIDField.size, isFast: true),
+            "Deletes a finalized partition (or one never initialized) whose deposited pages are withdrawn.",
+            input: "hv_input_delete_partition",
+            statuses: [.invalidPartitionId, .invalidPartitionState], mshv: .driverOnly),
+        CallDefinition(
+            .getPartitionProperty, .partitions,
+            CallForm(inputSize: GetPartitionPropertyInput.size, outputSize: GetPartitionPropertyInput.outputSize),
+            "Reads a 64-bit property of a partition.",
+            input: "hv_input_get_partition_property", output: "hv_output_get_partition_property",
+            statuses: [.invalidPartitionId, .unknownProperty], mshv: .rootHvcall),
+        CallDefinition(
+            .setPartitionProperty, .partitions, CallForm(inputSize: SetPartitionPropertyInput.size),
+            "Sets a 64-bit property of a partition.",
+            input: "hv_input_set_partition_property",
+            statuses: [
+                .invalidPartitionId, .unknownProperty, .accessDenied, .propertyValueOutOfRange, .invalidPartitionState,
+            ],
+            mshv: .rootHvcall),
+    ]
+}

@@ -1,0 +1,6 @@
+import HypercallABI
+
+extension CallCatalogue {
+    /// Statistics pages.
+    static let statistics: [CallDefinition] = []
+}

@@ -1,0 +1,6 @@
+import HypercallABI
+
+extension CallCatalogue {
+    /// Ports, connections, messages and events (TLFS 11).
+    static let synIC: [CallDefinition] = []
+}

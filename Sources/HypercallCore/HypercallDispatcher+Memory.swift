@@ -1,0 +1,31 @@
+import HypercallABI
+
+extension HypercallDispatcher {
+    func memory(_ call: HypercallArguments) throws(HypercallStatus) -> RepOutcome {
+        switch call.control.code {
+        case .depositMemory:
+            return handler.depositMemory(
+                try DepositMemoryInput(decoding: call.input), pages: try call.list())
+        case .withdrawMemory:
+            let input = try WithdrawMemoryInput(decoding: call.input)
+            let (pages, status) = handler.withdrawMemory(input, maximum: call.range.count)
+            for (index, page) in zip(call.range, pages) { try call.output.write(page, at: 8 * index) }
+            return RepOutcome(min(pages.count, call.range.count), status)
+        case .mapGpaPages:
+            var input = try MapGPAPagesInput(decoding: call.input)
+            input.gpaPage = try advance(input.gpaPage, by: call, isLarge: input.flags.contains(.largePage))
+            return handler.mapGPAPages(input, sources: try call.list())
+        case .unmapGpaPages:
+            var input = try UnmapGPAPagesInput(decoding: call.input)
+            input.gpaPage = try advance(input.gpaPage, by: call, isLarge: input.flags.contains(.largePage))
+            return handler.unmapGPAPages(input, count: call.range.count)
+        default: throw HypercallStatus.invalidHypercallCode
+        }
+    }
+
+    private func advance(_ page: UInt64, by call: HypercallArguments, isLarge: Bool) throws(HypercallStatus) -> UInt64 {
+        let (result, overflow) = page.addingReportingOverflow(UInt64(call.control.repStart) * (isLarge ? 512 : 1))
+        if overflow { throw HypercallStatus.invalidParameter }
+        return result
+    }
+}

@@ -1,0 +1,9 @@
+import HypercallABI
+
+extension HypercallDispatcher {
+    func properties(_ call: HypercallArguments) throws(HypercallStatus) -> RepOutcome {
+        switch call.control.code {
+        default: throw HypercallStatus.invalidHypercallCode
+        }
+    }
+}

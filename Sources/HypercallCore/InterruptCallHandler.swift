@@ -1,0 +1,4 @@
+import HypercallABI
+
+/// Virtual interrupts and those of devices.
+package protocol InterruptCallHandler: Sendable {}

@@ -1,0 +1,4 @@
+import HypercallABI
+
+/// Properties that are more than 64 bits, and those of the system.
+package protocol PropertyCallHandler: Sendable {}

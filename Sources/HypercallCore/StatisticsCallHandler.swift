@@ -1,0 +1,4 @@
+import HypercallABI
+
+/// Statistics pages.
+package protocol StatisticsCallHandler: Sendable {}

@@ -1,0 +1,4 @@
+import HypercallABI
+
+/// Ports, connections, messages and events (TLFS 11).
+package protocol SynICCallHandler: Sendable {}
