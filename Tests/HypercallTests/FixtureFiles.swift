@@ -35,10 +35,14 @@ enum Fixture {
         return object
     }
 
+    /// The table of layouts: long, and asked for each structure.
+    private static let structs = Result { try json("structs.json") }
+
+    static func structureNames() throws -> [String] { try structs.get().names }
+
     /// A structure's size and fields.
     static func layout(_ name: String) throws -> StructLayout {
-        let structs = try json("structs.json")
-        guard case .object(let entry)? = structs[name], case .integer(let size)? = entry["size"],
+        guard case .object(let entry)? = try structs.get()[name], case .integer(let size)? = entry["size"],
             case .array(let fields)? = entry["fields"]
         else { throw FixtureError(name) }
         return StructLayout(
