@@ -75,10 +75,14 @@ let package = Package(
         .target(name: "CDemoGuest"),
         swift("GuestMemory", ["LinuxSystem"]),
         swift("VirtualDevices", ["LinuxSystem"]),
+        swift("Virtio", ["VirtualDevices", "GuestMemory", "LinuxSystem", "CLinux"]),
         swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
             "VirtualMachine",
-            ["VirtualDevices", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI", "LinuxSystem", "Log"]),
+            [
+                "Virtio", "VirtualDevices", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI", "LinuxSystem",
+                "Log",
+            ]),
 
         // host: what this machine is
         swift("HostInventory", ["LinuxSystem", "CLinux"]),
@@ -152,6 +156,7 @@ let package = Package(
                 "hvrootctl",
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
+        test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "LinuxSystem"]),
         test(
             "MachineTests",
             [
