@@ -154,7 +154,9 @@ extension EmbeddedCore {
         guard let line = lines.first(where: { $0.starts(with: name.utf8) }) else {
             throw HypercallStatus.invalidLpIndex
         }
-        let ticks = line.split(separator: UInt8(ascii: " ")).dropFirst().map { UInt64(String(decoding: $0, as: UTF8.self)) ?? 0 }
+        let ticks = line.split(separator: UInt8(ascii: " ")).dropFirst().map {
+            UInt64(String(decoding: $0, as: UTF8.self)) ?? 0
+        }
         // user, nice, system, idle, iowait, irq, softirq, steal; guest time is part of the first.
         guard ticks.count >= 8 else { throw HypercallStatus.operationFailed }
         let unit = 10_000_000 / UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))

@@ -49,7 +49,8 @@ struct PageWalk {
     /// like any other: only the tables themselves must be there.
     func translate(_ gva: UInt64, memory: inout some PageTableMemory) -> TranslateGVAOutput {
         guard hasPaging else {
-            return TranslateGVAOutput(result: .success, cacheType: 6, gpaPage: (isLongMode ? gva : gva & 0xFFFF_FFFF) >> 12)
+            return TranslateGVAOutput(
+                result: .success, cacheType: 6, gpaPage: (isLongMode ? gva : gva & 0xFFFF_FFFF) >> 12)
         }
         var rights = Rights()
         var visited: [(gpa: UInt64, entry: UInt64)] = []

@@ -18,7 +18,9 @@ extension PartitionState {
         switch input.type {
         case .ioPort: (access, isParameter) = ([.read, .write], parameter <= 0xFFFF)
         case .ioPortRange:
-            (access, isParameter) = ([.read, .write], parameter <= 0xFFFF_FFFF && parameter & 0xFFFF <= parameter >> 16)
+            (access, isParameter) = (
+                [.read, .write], parameter <= 0xFFFF_FFFF && parameter & 0xFFFF <= parameter >> 16
+            )
         case .msr: (access, isParameter) = ([.read, .write], true)
         case .msrIndex: (access, isParameter) = ([.read, .write], parameter <= 0xFFFF_FFFF)
         case .cpuid: (access, isParameter) = ([.execute], parameter <= 0xFFFF_FFFF)

@@ -116,7 +116,11 @@ package struct GPAData: Hashable, Sendable {
     package init(_ bytes: some Sequence<UInt8>) {
         self.init()
         for (index, byte) in bytes.prefix(16).enumerated() {
-            if index < 8 { low |= UInt64(byte) << UInt64(8 * index) } else { high |= UInt64(byte) << UInt64(8 * index - 64) }
+            if index < 8 {
+                low |= UInt64(byte) << UInt64(8 * index)
+            } else {
+                high |= UInt64(byte) << UInt64(8 * index - 64)
+            }
         }
     }
 

@@ -26,7 +26,8 @@ extension HypercallDispatcher {
         case .enableVpVtl: try handler.enableVPVTL(StartVPInput(decoding: call.input))
         case .getVpIndexFromApicId: return try vpIndices(call)
         case .getLogicalProcessorRunTime:
-            try handler.logicalProcessorRunTime(LogicalProcessorIndex(decoding: call.input).index).encode(into: call.output)
+            try handler.logicalProcessorRunTime(LogicalProcessorIndex(decoding: call.input).index).encode(
+                into: call.output)
         default: throw HypercallStatus.invalidHypercallCode
         }
         return .done

@@ -6,7 +6,8 @@ extension HypercallClient {
     ///
     /// - Parameter variableHeader: stands behind the input, for calls that have one.
     func simple<Input: HypercallStructure, Output>(
-        _ code: CallCode, _ input: Input, variableHeader: [UInt64] = [], parse: (ByteReader) throws(HypercallStatus) -> Output
+        _ code: CallCode, _ input: Input, variableHeader: [UInt64] = [],
+        parse: (ByteReader) throws(HypercallStatus) -> Output
     ) throws(HypercallFailure) -> Output {
         guard let form = CallCatalogue.definition(of: code)?.form else {
             throw HypercallFailure(code: code, status: .invalidHypercallCode)
