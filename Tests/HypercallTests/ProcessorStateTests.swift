@@ -239,4 +239,37 @@ import Testing
         let early = InstallInterceptInput(partition: created, access: .execute, type: .cpuid, parameter: 0)
         #expect(status { try bench.client.installIntercept(early) } == .invalidPartitionState)
     }
+
+    /// Bytes at random for a partition and a processor that exist: nothing may trap, and memory that the guest does not
+    /// have stays as it is. A dispatch is left out, since it waits for the processor.
+    @Test func bytesOfNoMeaning() throws {
+        var random = SeededGenerator(seed: 0xD15C)
+        let bench = try TouchableBench()
+        try bench.client.setPartitionProperty(.gpaPageAccessTracking, of: bench.id, to: 1)
+        let untouched = bench.scratch(8)
+        for page in untouched { bench.fill(page: page, 0xC3) }
+        let definitions = CallCatalogue.all.filter {
+            [.memory, .processors, .processorState].contains($0.group)
+                && ![.dispatchVp, .deleteVp, .depositMemory, .mapGpaPages, .unmapGpaPages].contains($0.code)
+        }
+        var statuses: Set<HypercallStatus> = []
+        for step in 0..<20_000 {
+            let definition = try #require(definitions.randomElement(using: &random))
+            let form = definition.form
+            // Sparse bits get further than random ones.
+            var input = (0..<512).map { _ in UInt8(truncatingIfNeeded: random.next() & random.next() & random.next()) }
+            if step % 2 == 0 { for index in 16..<512 where index % 5 != 0 { input[index] = 0 } }
+            let offset = definition.code.rawValue == 0xD7 || definition.code.rawValue == 0xD8 ? 8 : 0
+            for index in 0..<8 { input[offset + index] = index == 0 ? UInt8(bench.id.rawValue) : 0 }
+            if offset == 0 { for index in 8..<12 { input[index] = 0 } }
+            let isRep = form.repetition != nil
+            let control = ControlWord(
+                definition.code,
+                variableHeaderSize: form.hasVariableHeader ? Int.random(in: 0...26, using: &random) : 0,
+                repCount: isRep ? Int.random(in: 1...6, using: &random) : 0)
+            statuses.insert(bench.bench.execute(control, input, output: 256).0.status)
+        }
+        #expect(statuses.count > 6)
+        for page in untouched { #expect(bench.bytes(ofPage: page) == [UInt8](repeating: 0xC3, count: 4096)) }
+    }
 }
