@@ -43,33 +43,17 @@ package final class RunGate: @unchecked Sendable {
     }
 
     /// Makes the calling thread the one inside, as soon as nobody holds the processor.
-    ///
-    /// - Parameter givingUp: asked each time somebody holds it, and again after `wake`: whether to wait no longer.
-    /// - Returns: false where it gave up and is not inside.
-    @discardableResult
-    package func enter(unless givingUp: () -> Bool = { false }) -> Bool {
+    package func enter() {
         while true {
-            // "I am inside" before "does anybody hold?": together with the opposite order in `hold`, one of the two
-            // threads sees the other.
+            // "I am inside" before "does anybody hold?": together with the opposite order in `beginHold`, one of the
+            // two threads sees the other.
             thread.store(prepareThread(), ordering: .sequentiallyConsistent)
-            if holders.load(ordering: .sequentiallyConsistent) == 0 { return true }
+            if holders.load(ordering: .sequentiallyConsistent) == 0 { return }
             leave()
             pthread_mutex_lock(mutex)
-            var gaveUp = givingUp()
-            while !gaveUp, holders.load(ordering: .sequentiallyConsistent) != 0 {
-                pthread_cond_wait(changed, mutex)
-                gaveUp = givingUp()
-            }
+            while holders.load(ordering: .sequentiallyConsistent) != 0 { pthread_cond_wait(changed, mutex) }
             pthread_mutex_unlock(mutex)
-            if gaveUp { return false }
         }
-    }
-
-    /// Lets a thread that waits in `enter` look again whether to give up.
-    package func wake() {
-        pthread_mutex_lock(mutex)
-        pthread_cond_broadcast(changed)
-        pthread_mutex_unlock(mutex)
     }
 
     package func leave() {
