@@ -81,7 +81,7 @@ let package = Package(
             ["VirtualDevices", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI", "LinuxSystem", "Log"]),
 
         // host: what this machine is
-        swift("HostInventory", ["LinuxSystem", "CLinux"]),
+        swift("HostInventory", ["HypercallABI", "LinuxSystem", "CLinux", "CMshv"]),
 
         // manager: lifecycle of VMs, the worker processes, the state store
         swift("WorkerProtocol", ["BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),

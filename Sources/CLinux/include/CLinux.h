@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "CKvm.h"
+#include "CCpuid.h"
 #include "CRunKick.h"
 #include "CWorker.h"
 #include "CStateLock.h"
