@@ -169,8 +169,7 @@ let package = Package(
             "ManagerTests",
             [
                 "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BootLoader", "Hypervisor",
-                "JSON",
-                "LinuxSystem",
+                "HypercallABI", "JSON", "LinuxSystem",
             ]),
         test(
             "RESTTests",

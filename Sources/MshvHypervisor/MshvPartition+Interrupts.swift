@@ -62,7 +62,9 @@ extension MshvPartition {
     /// APIC pin that is, or with bit 15 of its data) ends with an `apicEOI` exit.
     package func signalMSI(address: UInt64, data: UInt32) throws(HypervisorError) {
         var message = MSIMessage(address: address, data: data)
-        if interrupts.withLock({ $0.isLevelTriggered(address: address, data: data) }) { message.isLevelTriggered = true }
+        if interrupts.withLock({ $0.isLevelTriggered(address: address, data: data) }) {
+            message.isLevelTriggered = true
+        }
         // Partition (the driver's), control, destination, vector, trust level and reserved bytes.
         let control =
             UInt64(message.type) | (message.isLevelTriggered ? 1 << 32 : 0) | (message.isLogical ? 1 << 33 : 0)
@@ -167,7 +169,8 @@ extension MshvPartition {
         do throws(Errno) {
             try descriptor.call(HV_MSHV_PARTITION_IRQFD, &request)
         } catch {
-            throw HypervisorError("partition \(id): the driver refuses eventfd \(eventfd) as interrupt \(gsi): \(error)")
+            throw HypervisorError(
+                "partition \(id): the driver refuses eventfd \(eventfd) as interrupt \(gsi): \(error)")
         }
     }
 

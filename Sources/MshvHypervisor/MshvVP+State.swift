@@ -1,7 +1,7 @@
 import CMshv
 import Glibc
-import Hypervisor
 import HypercallABI
+import Hypervisor
 import LinuxSystem
 
 /// A part of a processor's state beside its registers, in the hypervisor's format (`CMshv`'s CHvState.h).

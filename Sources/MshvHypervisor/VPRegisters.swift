@@ -13,7 +13,8 @@ final class VPRegisters {
     /// Whether a hypercall changed registers since the page was filled.
     private var isStale = true
 
-    init(_ descriptor: any MshvDescriptor, _ index: VPIndex, _ partition: PartitionID, page: (any MshvPage)?,
+    init(
+        _ descriptor: any MshvDescriptor, _ index: VPIndex, _ partition: PartitionID, page: (any MshvPage)?,
         report: @escaping @Sendable (String) -> Void
     ) {
         client = HypercallClient(DescriptorPort(calls: RootHypercall(descriptor: descriptor, report: report)))
