@@ -1,6 +1,8 @@
+import CMshv
 import HypercallABI
 import HypercallCore
 import Hypervisor
+import LinuxSystem
 
 /// Registers by hypercall: HV_REGISTER_EXPLICIT_SUSPEND here, all others in the hypervisor while the processor stands
 /// still.
@@ -56,7 +58,7 @@ extension MshvPartition {
             } catch {
                 throw error.status
             }
-            if isSetting { inner.registers.willBeSet() }
+            if isSetting { inner.registers.becomeStale() }
             return try passThrough(part)
         }
     }
@@ -75,22 +77,17 @@ extension MshvPartition {
         }
         var pages: [UInt64] = []
         for index in 0..<words { pages.append(try reader.read(UInt64.self, at: call.form.inputSize + 8 * index)) }
-        guard !pages.isEmpty, pages.allSatisfy({ $0 > 0 && $0 < 1 << 52 }) else {
-            throw HypercallStatus.invalidParameter
-        }
-        do throws(HypervisorError) {
-            if call.control.code == .setVpState {
-                try vp.setState(component, pages.flatMap { contents(of: $0) })
-                return ResultWord(.success)
-            }
-            let bytes = try vp.state(component)
-            guard bytes.count <= pages.count * 4096 else { return ResultWord(.insufficientBuffer) }
-            for (place, page) in pages.enumerated() { copy(bytes.dropFirst(place * 4096).prefix(4096), to: page) }
-        } catch {
-            report(error.description)
-            throw HypercallStatus.operationFailed
-        }
-        return ResultWord(.success)
+        // The driver takes one piece of this process's memory, and looks itself whether it is there.
+        guard let first = pages.first, first > 0, pages.count <= 256, first < 1 << 52 - 256,
+            pages.enumerated().allSatisfy({ $1 == first + UInt64($0) })
+        else { throw HypercallStatus.invalidParameter }
+        let request = call.control.code == .setVpState ? HV_MSHV_VP_SET_STATE : HV_MSHV_VP_GET_STATE
+        let size = pages.count * pageSize
+        let (needed, failure) = vp.exchange(component, request, first * UInt64(pageSize), size)
+        guard let failure else { return ResultWord(.success) }
+        if needed > size { throw HypercallStatus.insufficientBuffer }
+        report("the state \(component) of processor \(vp.index): the driver says \(failure)")
+        throw HypercallStatus(driver: failure)
     }
 
     private func timers(_ call: PortCall, _ vp: MshvVP, _ words: Int) throws(HypercallStatus) {
@@ -106,16 +103,5 @@ extension MshvPartition {
             report(error.description)
             throw HypercallStatus.operationFailed
         }
-    }
-
-    // Sound: root pages are memory of this process that its owner registered and keeps mapped for the call.
-    private func copy(_ bytes: ArraySlice<UInt8>, to page: UInt64) {
-        guard let target = UnsafeMutableRawPointer(bitPattern: UInt(page) * 4096) else { return }
-        bytes.withUnsafeBytes { if let base = $0.baseAddress { target.copyMemory(from: base, byteCount: $0.count) } }
-    }
-
-    private func contents(of page: UInt64) -> [UInt8] {
-        guard let source = UnsafeRawPointer(bitPattern: UInt(page) * 4096) else { return [] }
-        return Array(UnsafeRawBufferPointer(start: source, count: 4096))
     }
 }

@@ -47,7 +47,8 @@ extension MshvVP {
         var size = pageSize
         while true {
             let buffer = try stateBuffer(size)
-            let (needed, failure) = exchange(component, HV_MSHV_VP_GET_STATE, buffer.base, size)
+            let (needed, failure) = exchange(
+                component, HV_MSHV_VP_GET_STATE, UInt64(UInt(bitPattern: buffer.base)), size)
             guard let failure else {
                 return [UInt8](UnsafeRawBufferPointer(start: buffer.base, count: min(needed, size)))
             }
@@ -67,7 +68,8 @@ extension MshvVP {
         let size = (bytes.count + pageSize - 1) / pageSize * pageSize
         let buffer = try stateBuffer(size)
         buffer.base.copyMemory(from: bytes, byteCount: bytes.count)
-        if let failure = exchange(component, HV_MSHV_VP_SET_STATE, buffer.base, size).failure {
+        if let failure = exchange(component, HV_MSHV_VP_SET_STATE, UInt64(UInt(bitPattern: buffer.base)), size).failure
+        {
             throw HypervisorError("processor \(index): the driver refuses its state \(component): \(failure)")
         }
     }
@@ -81,13 +83,15 @@ extension MshvVP {
         }
     }
 
-    private func exchange(
-        _ component: MshvVPState, _ request: UInt, _ base: UnsafeMutableRawPointer, _ size: Int
+    /// - Parameter address: of `size` bytes of this process, both whole pages.
+    /// - Returns: how many bytes the component has, where the driver came to tell, and why it did not succeed.
+    func exchange(
+        _ component: MshvVPState, _ request: UInt, _ address: UInt64, _ size: Int
     ) -> (needed: Int, failure: Errno?) {
         var arguments = mshv_get_set_vp_state()
         arguments.type = component.driverType
         arguments.buf_sz = UInt32(clamping: size)
-        arguments.buf_ptr = UInt64(UInt(bitPattern: base))
+        arguments.buf_ptr = address
         var failure: Errno?
         do throws(HypercallStatus) {
             try standingStill { inner in

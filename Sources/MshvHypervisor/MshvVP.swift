@@ -105,11 +105,13 @@ package final class MshvVP: VirtualProcessor, @unchecked Sendable {
             // The handler is armed before this look: a demand that is not seen here comes as a signal.
             let failure: Errno? = hv_run_kick_is_wanted(wanted) != 0 ? Errno(EINTR) : runOnce(inner)
             hv_run_kick_leave()
-            inner.registers.didStop()
             guard let failure else {
+                inner.registers.didStop()
                 if let exit = take(inner) { return exit }
                 continue
             }
+            // Without an intercept nobody promises that the page is up to date.
+            inner.registers.becomeStale()
             // EAGAIN: the driver wants to be asked again, as after a signal.
             guard failure.code == EINTR || failure.code == EAGAIN else {
                 return .failed("processor \(index): MSHV_RUN_VP: \(failure)")

@@ -23,11 +23,11 @@ final class VPRegisters {
         self.page = page.map { RegisterPage(page: $0) }
     }
 
-    /// The processor stopped: the page is as it is.
+    /// The processor stopped with an intercept: the page is as it is.
     func didStop() { isStale = false }
 
-    /// Somebody sets registers beside this object.
-    func willBeSet() { isStale = true }
+    /// The page does not show the registers from here to the next intercept.
+    func becomeStale() { isStale = true }
 
     /// Brings what was changed in the page to the hypervisor, before registers are read or set by calls.
     func flush() throws(HypercallFailure) {

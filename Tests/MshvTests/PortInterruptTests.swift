@@ -1,12 +1,12 @@
 import CMshv
 import Glibc
 import HypercallABI
-import HypercallCore
 import Hypervisor
 import LinuxSystem
 import Synchronization
 import Testing
 
+@testable import HypercallCore
 @testable import MshvHypervisor
 
 @Suite struct PortInterruptTests {
@@ -87,5 +87,40 @@ import Testing
             try vp.setState(component, bytes)
             #expect(port.driver.state.withLock { $0.states[component.driverType] } == bytes)
         }
+    }
+
+    /// The hypercalls for them become the driver's ioctls.
+    @Test func statesByHypercall() throws {
+        port.driver.state.withLock { $0.xsaveSize = 5000 }
+        let id = try port.activePartition()
+        try port.client.createVP(CreateVPInput(partition: id, index: 0))
+        let buffer = try MemoryMapping(anonymous: 2 * pageSize)
+        let first = UInt64(UInt(bitPattern: buffer.base)) >> 12
+        let partition = try port.hypervisor.mshvPartition(id)
+        func call(_ code: CallCode, _ pages: [UInt64]) throws(HypercallStatus) -> HypercallStatus {
+            // The head: partition, processor, the type of the state; then the pages.
+            let words = [id.rawValue, 0, 0x8000_0001, 0, 0] + pages
+            return try words.withUnsafeBytes { input -> Result<HypercallStatus, HypercallStatus> in
+                do throws(HypercallStatus) {
+                    return .success(
+                        try partition.vpState(
+                            PortCall(
+                                control: ControlWord(code, variableHeaderSize: pages.count),
+                                form: CallForm(inputSize: 40, outputSize: 200, hasVariableHeader: true), input: input,
+                                output: UnsafeMutableRawBufferPointer(start: nil, count: 0))
+                        ).status)
+                } catch {
+                    return .failure(error)
+                }
+            }.get()
+        }
+        #expect(try call(.getVpState, [first, first + 1]) == .success)
+        let bytes = Array(UnsafeRawBufferPointer(start: buffer.base, count: 2 * pageSize))
+        #expect(bytes == [UInt8](repeating: 2, count: 5000) + [UInt8](repeating: 0, count: 3192))
+        #expect(try call(.setVpState, [first, first + 1]) == .success)
+        #expect(port.driver.state.withLock { $0.states[1] } == Array(bytes.prefix(5000)))
+        #expect(throws: HypercallStatus.insufficientBuffer) { try call(.getVpState, [first]) }
+        #expect(throws: HypercallStatus.invalidParameter) { try call(.getVpState, [first, first + 2]) }
+        #expect(throws: HypercallStatus.invalidParameter) { try call(.getVpState, []) }
     }
 }
