@@ -85,7 +85,7 @@ let package = Package(
             ]),
 
         // host: what this machine is
-        swift("HostInventory", ["LinuxSystem", "CLinux"]),
+        swift("HostInventory", ["HypercallABI", "LinuxSystem", "CLinux", "CMshv"]),
 
         // manager: lifecycle of VMs, the worker processes, the state store
         swift("WorkerProtocol", ["BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
@@ -174,8 +174,7 @@ let package = Package(
             "ManagerTests",
             [
                 "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BootLoader", "Hypervisor",
-                "JSON",
-                "LinuxSystem",
+                "HypercallABI", "JSON", "LinuxSystem",
             ]),
         test(
             "RESTTests",

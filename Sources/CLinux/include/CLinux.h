@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #include "CKvm.h"
+#include "CCpuid.h"
+#include "CRunKick.h"
 #include "CWorker.h"
 #include "CStateLock.h"
 #include "CGuestAccess.h"
