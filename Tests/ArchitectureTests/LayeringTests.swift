@@ -15,6 +15,7 @@ private let layers: [(name: String, targets: [String])] = [
     ("mshv emulator's entry", ["CMshvEmulatorEntry", "MshvEmulatorEntry"]),
     ("guest code and memory", ["CDemoGuest", "GuestMemory"]),
     ("machine parts", ["VirtualDevices", "BootLoader"]),
+    ("virtio", ["Virtio"]),
     ("machine", ["VirtualMachine"]),
     ("host", ["HostInventory"]),
     ("worker protocol", ["WorkerProtocol"]),
