@@ -65,9 +65,9 @@ enum HypercallPage {
         var parts: [String] = []
         if let repetition = form.repetition {
             parts.append("Repeat call, of at most \(repetition.batch) repetitions at once")
-            parts.append("input \(count(form.inputSize, "byte"))" + per(repetition.inputSize))
+            parts.append("input " + sizes(form.inputSize, repetition.inputSize))
             if form.outputSize + repetition.outputSize > 0 {
-                parts.append("output \(count(form.outputSize, "byte"))" + per(repetition.outputSize))
+                parts.append("output " + sizes(form.outputSize, repetition.outputSize))
             }
         } else {
             parts.append("Simple call")
@@ -80,7 +80,12 @@ enum HypercallPage {
         return parts.joined(separator: "; ") + "."
     }
 
-    private static func per(_ size: Int) -> String { size == 0 ? "" : " and \(size) for each repetition" }
+    /// The fixed part, and what each repetition adds.
+    private static func sizes(_ fixed: Int, _ each: Int) -> String {
+        if each == 0 { return count(fixed, "byte") }
+        return fixed == 0
+            ? "\(count(each, "byte")) for each repetition" : "\(count(fixed, "byte")) and \(each) for each repetition"
+    }
 
     /// The calls of the tables that nobody here makes or answers.
     private static func others() -> [String] {
