@@ -44,12 +44,14 @@ static int open_device(int flags) {
     if (flags & O_DIRECTORY) return fail(ENOTDIR);
     // Descriptors that went unseen may have been the last of their objects.
     if (objects_exist()) objects_reap(0);
+    int saved = errno;
     void *object = NULL;
     int file = -1;
     int result = hvemu_device_make(&object, &file);
     if (result < 0) return fail(-result);
     int fd = hvemu_install(HVEMU_DEVICE, object, file, flags);
     if (fd < 0) hvemu_object_end(HVEMU_DEVICE, object);
+    errno = saved;
     return answer(fd);
 }
 
