@@ -10,6 +10,7 @@ final class Chassis: Sendable {
     let ioAPIC: IOAPIC
     let serial: Serial16550
     let events: EventDevice
+    let pci: PCIHostBridge
 
     /// - Throws: `BusError` where two devices claim one address.
     init(
@@ -43,10 +44,19 @@ final class Chassis: Sendable {
             })
         serial = Serial16550(interrupt: ioAPIC.line(Platform.com1GSI), output: output)
         events = EventDevice(interrupt: ioAPIC.line(Platform.gedGSI))
+        pci = PCIHostBridge(
+            windows: PCIWindows(
+                low: Platform.pciLowWindow, high: Platform.pciHighWindow(memorySize: memorySize),
+                ports: Platform.pciPortWindow), ports: ports, mmio: mmio)
+        try mmio.insert(PCIExpressConfiguration(pci), at: Platform.ecamBase, count: PCIHostBridge.ecamSize)
+        let power = PowerControl(onRequest: request)
+        try power.attach(to: ports)
+        try ports.insert(
+            PCIConfigurationPorts(pci, resetControl: power.resetControl), at: UInt64(Platform.pciConfigurationPort),
+            count: Platform.pciConfigurationCount)
         try mmio.insert(ioAPIC, at: Platform.ioAPICBase, count: Platform.ioAPICSize)
         try ports.insert(serial, at: UInt64(Platform.com1Port), count: Platform.com1Count)
         try ports.insert(CMOSClock(memorySize: memorySize), at: UInt64(Platform.cmosPort), count: Platform.cmosCount)
         try ports.insert(events, at: UInt64(Platform.eventPort), count: 1)
-        try PowerControl(onRequest: request).attach(to: ports)
     }
 }

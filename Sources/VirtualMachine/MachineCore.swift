@@ -41,7 +41,9 @@ final class MachineCore: Sendable {
             }
             self.processors = processors
             if let image {
-                for table in ACPITables.build(.init(vpCount: configuration.vpCount)) {
+                for table in ACPITables.build(
+                    .init(vpCount: configuration.vpCount, memorySize: configuration.memorySize))
+                {
                     try memory.write(table.gpa, table.bytes)
                 }
                 try memory.write(ResetVector.address, ResetVector.code)

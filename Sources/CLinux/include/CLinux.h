@@ -24,6 +24,7 @@
 #include "CWorker.h"
 #include "CStateLock.h"
 #include "CUserMemory.h"
+#include "CGuestAccess.h"
 
 static inline int hv_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int hv_fcntl_int(int fd, int command, int value) { return fcntl(fd, command, value); }
