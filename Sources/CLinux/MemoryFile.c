@@ -1,11 +1,9 @@
 #define _GNU_SOURCE
+#include "CMemoryFile.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-int hv_memory_file(const char *name, size_t count);
 
 int hv_memory_file(const char *name, size_t count) {
     int file = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);

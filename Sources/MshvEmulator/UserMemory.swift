@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import LinuxSystem
 
@@ -8,34 +7,27 @@ enum UserMemory {
     /// The end of user addresses on x86-64 with four-level page tables.
     static let limit: UInt64 = 0x7FFF_FFFF_F000
 
-    /// - Throws: EFAULT where not all of it is there.
-    static func copyIn(_ address: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) {
-        guard let base = buffer.baseAddress, buffer.count > 0 else { return }
-        // Sound: the kernel checks the program's side, and ours is the buffer.
-        guard hv_copy_from_program(base, address, buffer.count) == buffer.count else { throw Errno(EFAULT) }
-    }
-
-    /// - Throws: EFAULT where not all of it can be written; the beginning may have been.
-    static func copyOut(_ buffer: UnsafeRawBufferPointer, to address: UInt64) throws(Errno) {
-        guard let base = buffer.baseAddress, buffer.count > 0 else { return }
-        // Sound: as above.
-        guard hv_copy_to_program(address, base, buffer.count) == buffer.count else { throw Errno(EFAULT) }
-    }
-
     /// Reads a structure of the interface, of integers only.
+    ///
+    /// - Throws: EFAULT where not all of it is there.
     static func load<T: BitwiseCopyable>(_ initial: T, at address: UInt64) throws(Errno) -> T {
         var value = initial
-        let count = MemoryLayout<T>.size
         // Sound: every bit pattern of such a structure is a value of it.
-        let copied = withUnsafeMutableBytes(of: &value) { hv_copy_from_program($0.baseAddress, address, count) }
-        guard copied == count else { throw Errno(EFAULT) }
+        try withUnsafeMutableBytes(of: &value) { bytes throws(Errno) in try copyIn(address, into: bytes) }
         return value
     }
 
+    /// - Throws: EFAULT where not all of it can be written; the beginning may have been.
     static func store<T: BitwiseCopyable>(_ value: T, at address: UInt64) throws(Errno) {
-        let count = MemoryLayout<T>.size
-        let copied = withUnsafeBytes(of: value) { hv_copy_to_program(address, $0.baseAddress, count) }
-        guard copied == count else { throw Errno(EFAULT) }
+        try withUnsafeBytes(of: value) { bytes throws(Errno) in try copyOut(bytes, to: address) }
+    }
+
+    static func copyIn(_ address: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) {
+        try OwnMemory.read(address, into: buffer)
+    }
+
+    static func copyOut(_ buffer: UnsafeRawBufferPointer, to address: UInt64) throws(Errno) {
+        try OwnMemory.write(address, from: buffer)
     }
 
     /// Whether a range lies below the end of user addresses, mapped or not (`access_ok`).

@@ -23,7 +23,7 @@
 #include "CKvm.h"
 #include "CWorker.h"
 #include "CStateLock.h"
-#include "CUserMemory.h"
+#include "CMemoryFile.h"
 #include "CGuestAccess.h"
 
 static inline int hv_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
