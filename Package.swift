@@ -163,7 +163,8 @@ let package = Package(
         test(
             "MshvTests",
             [
-                "MshvHypervisor", "MshvEmulator", "MshvEmulatorEntry", "EmbeddedHypervisor", "KvmEngine", "Hypervisor",
+                "MshvHypervisor", "MshvEmulator", "MshvEmulatorEntry", "CMshvEmulatorEntry", "EmbeddedHypervisor",
+                "KvmEngine", "Hypervisor",
                 "InstructionEmulator", "HypercallABI", "HypercallCore", "CDemoGuest", "LinuxSystem", "CLinux", "CMshv",
                 "hvrootctl",
             ]),
