@@ -4,7 +4,7 @@ package struct CPUIDRegisters: Hashable, Sendable {
 
     package static let zero = CPUIDRegisters(eax: 0, ebx: 0, ecx: 0, edx: 0)
 
-    package init(eax: UInt32, ebx: UInt32, ecx: UInt32, edx: UInt32) {
+    package init(eax: UInt32 = 0, ebx: UInt32 = 0, ecx: UInt32 = 0, edx: UInt32 = 0) {
         self.eax = eax
         self.ebx = ebx
         self.ecx = ecx
