@@ -27,7 +27,8 @@ let package = Package(
         .executable(name: "hvrootd", targets: ["hvrootd"]),
         .executable(name: "hvroot-partition", targets: ["hvroot-partition"]),
         .executable(name: "hvrootctl", targets: ["hvrootctl"]),
-        .library(name: "hvroot-mshv-emulator", type: .dynamic, targets: ["MshvEmulatorEntry"]),
+        .library(
+            name: "hvroot-mshv-emulator", type: .dynamic, targets: ["MshvEmulatorEntry", "CMshvEmulatorPreload"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -69,7 +70,22 @@ let package = Package(
             ]),
         // The preloaded library: the C library's calls that it takes over, and what they call.
         .target(name: "CMshvEmulatorEntry", dependencies: ["CMshv"]),
-        swift("MshvEmulatorEntry", ["MshvEmulator", "CMshvEmulatorEntry", "LinuxSystem"]),
+        swift(
+            "MshvEmulatorEntry",
+            [
+                "MshvEmulator", "CMshvEmulatorEntry", "EmbeddedHypervisor", "KvmEngine", "Hypervisor", "HypercallABI",
+                "LinuxSystem", "Log",
+            ]),
+        // Their names, for the library alone. It has a Swift runtime of its own and shows nothing but those names, so
+        // that it gets along with whatever the program is made of.
+        .target(
+            name: "CMshvEmulatorPreload", dependencies: ["CMshvEmulatorEntry"], exclude: ["exports.map"],
+            linkerSettings: [
+                .unsafeFlags([
+                    "-static-stdlib", "-Xlinker",
+                    "--version-script=\(Context.packageDirectory)/Sources/CMshvEmulatorPreload/exports.map",
+                ])
+            ]),
 
         // machine: what a guest sees
         .target(name: "CDemoGuest"),
@@ -156,7 +172,8 @@ let package = Package(
         test(
             "MshvTests",
             [
-                "MshvHypervisor", "MshvEmulator", "MshvEmulatorEntry", "EmbeddedHypervisor", "KvmEngine", "Hypervisor",
+                "MshvHypervisor", "MshvEmulator", "MshvEmulatorEntry", "CMshvEmulatorEntry", "EmbeddedHypervisor",
+                "KvmEngine", "Hypervisor",
                 "InstructionEmulator", "HypercallABI", "HypercallCore", "CDemoGuest", "LinuxSystem", "CLinux", "CMshv",
                 "hvrootctl",
             ]),

@@ -1,6 +1,15 @@
-extension CPUIDRegisters {
-    /// What a leaf that does not exist answers.
+/// The four registers that a CPUID leaf answers with.
+package struct CPUIDRegisters: Hashable, Sendable {
+    package var eax, ebx, ecx, edx: UInt32
+
     package static let zero = CPUIDRegisters(eax: 0, ebx: 0, ecx: 0, edx: 0)
+
+    package init(eax: UInt32 = 0, ebx: UInt32 = 0, ecx: UInt32 = 0, edx: UInt32 = 0) {
+        self.eax = eax
+        self.ebx = ebx
+        self.ecx = ecx
+        self.edx = edx
+    }
 }
 
 /// The leaves by which the Microsoft hypervisor describes itself (TLFS 2.4).

@@ -67,7 +67,7 @@ extension MshvVP {
         }
     }
 
-    func completeCPUID(_ result: CPUIDResult, _ inner: Inner) {
+    func completeCPUID(_ result: CPUIDRegisters, _ inner: Inner) {
         guard case .cpuid(let intercept) = pending else { return }
         pending = nil
         early = finish(

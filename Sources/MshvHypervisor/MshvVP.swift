@@ -153,7 +153,7 @@ package final class MshvVP: VirtualProcessor, @unchecked Sendable {
 
     package func completeRead(_ value: UInt64) { answer { vp, inner in vp.completeRead(value, inner) } }
 
-    package func completeCPUID(_ result: CPUIDResult) { answer { vp, inner in vp.completeCPUID(result, inner) } }
+    package func completeCPUID(_ result: CPUIDRegisters) { answer { vp, inner in vp.completeCPUID(result, inner) } }
 
     package func failAccess() { answer { vp, inner in vp.failAccess(inner) } }
 

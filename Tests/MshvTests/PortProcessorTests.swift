@@ -47,7 +47,7 @@ import Testing
             port.driver.state.withLock { $0.registers[name.rawValue] = RegisterValue(value) }
         }
 
-        func header(_ length: UInt8 = 2, _ access: InterceptAccessType = .read, rip: UInt64 = 0x1000)
+        func header(_ length: UInt8 = 2, _ access: InterceptAccess = .read, rip: UInt64 = 0x1000)
             -> InterceptMessageHeader
         {
             InterceptMessageHeader(
@@ -199,7 +199,7 @@ import Testing
             defaultRDX: 12, defaultRBX: 13)
         machine.port.driver.run(.message(.cpuid(intercept)), .message(.cpuid(intercept)))
         #expect(machine.vp.run() == .cpuid(leaf: 0x4000_0100, subleaf: 3))
-        machine.vp.completeCPUID(CPUIDResult(eax: 1, ebx: 2, ecx: 3, edx: 4))
+        machine.vp.completeCPUID(CPUIDRegisters(eax: 1, ebx: 2, ecx: 3, edx: 4))
         #expect([.rax, .rbx, .rcx, .rdx].map { machine.port.driver.register($0) } == [1, 2, 3, 4])
         #expect(machine.vp.run() == .cpuid(leaf: 0x4000_0100, subleaf: 3))
         machine.port.driver.run(.message(.halt(BareIntercept(header: machine.header()))))

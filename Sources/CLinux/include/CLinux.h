@@ -26,6 +26,7 @@
 #include "CRunKick.h"
 #include "CWorker.h"
 #include "CStateLock.h"
+#include "CMemoryFile.h"
 #include "CGuestAccess.h"
 
 static inline int hv_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
