@@ -91,13 +91,17 @@ let package = Package(
         .target(name: "CDemoGuest"),
         swift("GuestMemory", ["LinuxSystem"]),
         swift("VirtualDevices", ["LinuxSystem"]),
+        swift("Virtio", ["VirtualDevices", "GuestMemory", "LinuxSystem", "CLinux"]),
         swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
             "VirtualMachine",
-            ["VirtualDevices", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI", "LinuxSystem", "Log"]),
+            [
+                "Virtio", "VirtualDevices", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI", "LinuxSystem",
+                "Log",
+            ]),
 
         // host: what this machine is
-        swift("HostInventory", ["LinuxSystem", "CLinux"]),
+        swift("HostInventory", ["HypercallABI", "LinuxSystem", "CLinux", "CMshv"]),
 
         // manager: lifecycle of VMs, the worker processes, the state store
         swift("WorkerProtocol", ["BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
@@ -169,6 +173,7 @@ let package = Package(
                 "hvrootctl",
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
+        test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "LinuxSystem"]),
         test(
             "MachineTests",
             [
@@ -186,8 +191,7 @@ let package = Package(
             "ManagerTests",
             [
                 "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BootLoader", "Hypervisor",
-                "JSON",
-                "LinuxSystem",
+                "HypercallABI", "JSON", "LinuxSystem",
             ]),
         test(
             "RESTTests",

@@ -132,7 +132,7 @@ extension EmbeddedVP {
 
     /// What CPUID gives now. The engine's own result, with what was registered only where that is asked for.
     func cpuid(_ leaf: CPUIDLeaf, applyingResults: Bool) throws(HypercallStatus) -> CPUIDRegisters {
-        let answer = access { processor -> Result<CPUIDResult, HypercallStatus> in
+        let answer = access { processor -> Result<CPUIDRegisters, HypercallStatus> in
             do throws(HypercallStatus) {
                 return .success(try processor.cpuid(leaf: leaf.leaf, subleaf: leaf.subleaf))
             } catch {

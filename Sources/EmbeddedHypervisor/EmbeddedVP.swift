@@ -156,7 +156,7 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
         _ = access { $0.completeRead(value) }
     }
 
-    func completeCPUID(_ result: CPUIDResult) {
+    func completeCPUID(_ result: CPUIDRegisters) {
         _ = access { $0.completeCPUID(result) }
     }
 

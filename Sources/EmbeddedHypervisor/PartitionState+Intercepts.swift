@@ -13,7 +13,7 @@ extension PartitionState {
     func installIntercept(_ input: InstallInterceptInput) throws(HypercallStatus) {
         try requireActive()
         let parameter = input.parameter
-        let access: InterceptAccess
+        let access: InterceptAccessMask
         let isParameter: Bool
         switch input.type {
         case .ioPort: (access, isParameter) = ([.read, .write], parameter <= 0xFFFF)

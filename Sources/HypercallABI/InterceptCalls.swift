@@ -29,15 +29,15 @@ package struct InterceptType: RawRepresentable, Hashable, Sendable {
 }
 
 /// Which accesses are intercepted (HV_INTERCEPT_ACCESS_TYPE_MASK).
-package struct InterceptAccess: OptionSet, Hashable, Sendable {
+package struct InterceptAccessMask: OptionSet, Hashable, Sendable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    package static let read = InterceptAccess(rawValue: 0x1)
-    package static let write = InterceptAccess(rawValue: 0x2)
-    package static let execute = InterceptAccess(rawValue: 0x4)
+    package static let read = InterceptAccessMask(rawValue: 0x1)
+    package static let write = InterceptAccessMask(rawValue: 0x2)
+    package static let execute = InterceptAccessMask(rawValue: 0x4)
     /// Every bit with a meaning.
-    package static let known: InterceptAccess = [.read, .write, .execute]
+    package static let known: InterceptAccessMask = [.read, .write, .execute]
 }
 
 /// HvCallInstallIntercept: the input.
@@ -46,12 +46,12 @@ package struct InstallInterceptInput: HypercallStructure, Hashable {
 
     package var partition: PartitionID
     /// Empty takes the intercept back.
-    package var access: InterceptAccess
+    package var access: InterceptAccessMask
     package var type: InterceptType
     /// HV_INTERCEPT_PARAMETERS: the port, the leaf, the vector or the MSR's index, by `type`.
     package var parameter: UInt64
 
-    package init(partition: PartitionID, access: InterceptAccess, type: InterceptType, parameter: UInt64) {
+    package init(partition: PartitionID, access: InterceptAccessMask, type: InterceptType, parameter: UInt64) {
         self.partition = partition
         self.access = access
         self.type = type
@@ -60,7 +60,7 @@ package struct InstallInterceptInput: HypercallStructure, Hashable {
 
     package init(decoding bytes: ByteReader) throws(HypercallStatus) {
         partition = PartitionID(rawValue: try bytes.read(UInt64.self, at: 0))
-        access = InterceptAccess(rawValue: try bytes.read(UInt32.self, at: 8))
+        access = InterceptAccessMask(rawValue: try bytes.read(UInt32.self, at: 8))
         type = InterceptType(rawValue: try bytes.read(UInt32.self, at: 12))
         parameter = try bytes.read(UInt64.self, at: 16)
     }
@@ -70,21 +70,6 @@ package struct InstallInterceptInput: HypercallStructure, Hashable {
         try bytes.write(access.rawValue, at: 8)
         try bytes.write(type.rawValue, at: 12)
         try bytes.write(parameter, at: 16)
-    }
-}
-
-/// The four registers of CPUID.
-package struct CPUIDRegisters: Hashable, Sendable {
-    package var eax: UInt32
-    package var ebx: UInt32
-    package var ecx: UInt32
-    package var edx: UInt32
-
-    package init(eax: UInt32 = 0, ebx: UInt32 = 0, ecx: UInt32 = 0, edx: UInt32 = 0) {
-        self.eax = eax
-        self.ebx = ebx
-        self.ecx = ecx
-        self.edx = edx
     }
 }
 
@@ -166,10 +151,10 @@ package struct MSRResultParameters: HypercallStructure, Hashable {
     package static let size = 12
 
     package var index: UInt32
-    package var access: InterceptAccess
+    package var access: InterceptAccessMask
     package var action: UnimplementedMSRAction
 
-    package init(index: UInt32, access: InterceptAccess, action: UnimplementedMSRAction) {
+    package init(index: UInt32, access: InterceptAccessMask, action: UnimplementedMSRAction) {
         self.index = index
         self.access = access
         self.action = action
@@ -177,7 +162,7 @@ package struct MSRResultParameters: HypercallStructure, Hashable {
 
     package init(decoding bytes: ByteReader) throws(HypercallStatus) {
         index = try bytes.read(UInt32.self, at: 0)
-        access = InterceptAccess(rawValue: try bytes.read(UInt32.self, at: 4))
+        access = InterceptAccessMask(rawValue: try bytes.read(UInt32.self, at: 4))
         guard let known = UnimplementedMSRAction(rawValue: try bytes.read(UInt32.self, at: 8)) else {
             throw HypercallStatus.invalidParameter
         }

@@ -91,7 +91,7 @@ package protocol EngineVP: VirtualProcessor {
     /// What CPUID gives the guest now.
     ///
     /// - Throws: `featureUnavailable` where this engine runs no guest code.
-    func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDResult
+    func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDRegisters
 
     /// Tells all that HvCallRegisterInterceptResult said of this processor's CPUID, in the order in which it applies,
     /// each time more is said. An engine that can't change CPUID any more leaves it as it is; `cpuid` gives what there
@@ -113,7 +113,7 @@ extension EngineVP {
         throw HypercallStatus.featureUnavailable
     }
 
-    package func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDResult {
+    package func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDRegisters {
         throw HypercallStatus.featureUnavailable
     }
 

@@ -16,6 +16,7 @@ private let layers: [(name: String, targets: [String])] = [
     ("mshv emulator's entry", ["MshvEmulatorEntry", "CMshvEmulatorPreload"]),
     ("guest code and memory", ["CDemoGuest", "GuestMemory"]),
     ("machine parts", ["VirtualDevices", "BootLoader"]),
+    ("virtio", ["Virtio"]),
     ("machine", ["VirtualMachine"]),
     ("host", ["HostInventory"]),
     ("worker protocol", ["WorkerProtocol"]),

@@ -190,7 +190,7 @@ import Testing
 
     @Test func answeredMSRs() throws {
         let bench = try TouchableBench()
-        func register(_ index: UInt32, _ access: InterceptAccess, _ action: UnimplementedMSRAction) -> HypercallStatus {
+        func register(_ index: UInt32, _ access: InterceptAccessMask, _ action: UnimplementedMSRAction) -> HypercallStatus {
             let parameters = MSRResultParameters(index: index, access: access, action: action)
             return status {
                 try bench.client.registerInterceptResult(
@@ -208,7 +208,7 @@ import Testing
         let processor = try bench.bench.hypervisor.hotPath(of: bench.id).virtualProcessor(0)
         #expect(processor.run() == .msrRead(index: 0x11))
         #expect(fake.answers == [.read(0), .failure])
-        let result = CPUIDResult(eax: 1, ebx: 2, ecx: 3, edx: 4)
+        let result = CPUIDRegisters(eax: 1, ebx: 2, ecx: 3, edx: 4)
         processor.completeCPUID(result)
         #expect(fake.answers.last == .cpuid(result))
     }

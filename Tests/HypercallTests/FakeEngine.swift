@@ -190,7 +190,7 @@ final class FakeVP: EngineVP {
 
     func completeRead(_ value: UInt64) { state.withLock { $0.answers.append(.read(value)) } }
     func failAccess() { state.withLock { $0.answers.append(.failure) } }
-    func completeCPUID(_ result: CPUIDResult) { state.withLock { $0.answers.append(.cpuid(result)) } }
+    func completeCPUID(_ result: CPUIDRegisters) { state.withLock { $0.answers.append(.cpuid(result)) } }
 
     func state(_ component: EngineStateComponent) throws(HypercallStatus) -> [UInt8] {
         state.withLock { component == .xsave ? $0.xsave : $0.localAPIC }
@@ -203,10 +203,10 @@ final class FakeVP: EngineVP {
     }
 
     /// Leaves from 0x100 on are all zero.
-    func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDResult {
+    func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDRegisters {
         leaf < 0x100
-            ? CPUIDResult(eax: leaf, ebx: subleaf, ecx: 0xFFFF_FFFF, edx: 7)
-            : CPUIDResult(eax: 0, ebx: 0, ecx: 0, edx: 0)
+            ? CPUIDRegisters(eax: leaf, ebx: subleaf, ecx: 0xFFFF_FFFF, edx: 7)
+            : CPUIDRegisters(eax: 0, ebx: 0, ecx: 0, edx: 0)
     }
 
     func setCPUIDResults(_ results: [CPUIDResultParameters]) { state.withLock { $0.cpuidResults = results } }
@@ -237,5 +237,5 @@ final class FakeVP: EngineVP {
 enum FakeAnswer: Equatable {
     case read(UInt64)
     case failure
-    case cpuid(CPUIDResult)
+    case cpuid(CPUIDRegisters)
 }

@@ -68,7 +68,7 @@ import Testing
         try expect("hv_input_install_intercept", install) { change in
             [
                 ("partition_id", change { $0.partition = id }),
-                ("access_type", change { $0.access = InterceptAccess(rawValue: .max) }),
+                ("access_type", change { $0.access = InterceptAccessMask(rawValue: .max) }),
                 ("intercept_type", change { $0.type = InterceptType(rawValue: .max) }),
                 ("intercept_parameter", change { $0.parameter = .max }),
             ]
@@ -92,7 +92,7 @@ import Testing
         try expect("hv_register_x64_msr_result_parameters", msr) { change in
             [
                 ("msr_index", change { $0.index = .max }),
-                ("access_type", change { $0.access = InterceptAccess(rawValue: .max) }),
+                ("access_type", change { $0.access = InterceptAccessMask(rawValue: .max) }),
             ]
         }
         let register = RegisterInterceptResultInput(partition: none, index: 0, parameters: .msr(msr))

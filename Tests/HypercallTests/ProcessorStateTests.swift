@@ -206,7 +206,7 @@ import Testing
 
     @Test func intercepts() throws {
         let bench = try TouchableBench()
-        func install(_ type: InterceptType, _ access: InterceptAccess, _ parameter: UInt64) -> HypercallStatus {
+        func install(_ type: InterceptType, _ access: InterceptAccessMask, _ parameter: UInt64) -> HypercallStatus {
             status {
                 try bench.client.installIntercept(
                     InstallInterceptInput(partition: bench.id, access: access, type: type, parameter: parameter))
@@ -225,8 +225,8 @@ import Testing
         #expect(install(.mmio, .read, 0) == .featureUnavailable, "the engine's word")
         #expect(install(.cpuid, .read, 0) == .invalidParameter)
         #expect(install(.ioPort, .execute, 0) == .invalidParameter)
-        #expect(install(.hypercall, InterceptAccess(rawValue: 8), 0) == .invalidParameter)
-        #expect(install(.mmio, InterceptAccess(rawValue: 8), 0) == .invalidParameter)
+        #expect(install(.hypercall, InterceptAccessMask(rawValue: 8), 0) == .invalidParameter)
+        #expect(install(.mmio, InterceptAccessMask(rawValue: 8), 0) == .invalidParameter)
         #expect(install(.ioPort, .read, 0x1_0000) == .invalidParameter)
         #expect(install(.cpuid, .execute, 1 << 32) == .invalidParameter)
         #expect(install(.exception, .execute, 32) == .invalidParameter)

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -21,6 +22,8 @@
 #include <unistd.h>
 
 #include "CKvm.h"
+#include "CCpuid.h"
+#include "CRunKick.h"
 #include "CWorker.h"
 #include "CStateLock.h"
 #include "CMemoryFile.h"

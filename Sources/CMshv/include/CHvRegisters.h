@@ -195,8 +195,8 @@ union hv_vp_register_page_interrupt_vectors {
 HV_SIZE(union hv_vp_register_page_interrupt_vectors, 8);
 HV_AT(union hv_vp_register_page_interrupt_vectors, vector, 1);
 
-// The page that a VP's descriptor maps at MSHV_VP_MMAP_OFFSET_REGISTERS. Linux before its fix (48fcc895403c) lacked
-// `reserved`, so that all from xmm0 on stood 8 bytes lower there: only its header was wrong, the hypervisor's page is this.
+// The page that a VP's descriptor maps at MSHV_VP_MMAP_OFFSET_REGISTERS. The headers of Linux before
+// its fix (48fcc895403c) lacked `reserved`, and had all from xmm0 on 8 bytes lower than the hypervisor does.
 struct hv_vp_register_page {
     uint16_t version;
     uint8_t isvalid, rsvdz;

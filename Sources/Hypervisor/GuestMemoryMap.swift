@@ -1,17 +1,24 @@
-import Hypervisor
 import LinuxSystem
 
 /// A piece of guest memory that is one piece of host memory too.
-struct MemoryExtent: Equatable, Sendable {
-    var gpa: UInt64
-    var host: UInt
-    var count: UInt64
-    var access: GPAAccess
-    /// The KVM memory slot that holds it; nil: not installed yet.
-    var slot: UInt32?
+package struct MemoryExtent: Equatable, Sendable {
+    package var gpa: UInt64
+    package var host: UInt
+    package var count: UInt64
+    package var access: GPAAccess
+    /// What the kernel holds it by (with KVM, the number of a memory slot); nil: not installed yet.
+    package var slot: UInt32?
+
+    package init(gpa: UInt64, host: UInt, count: UInt64, access: GPAAccess, slot: UInt32? = nil) {
+        self.gpa = gpa
+        self.host = host
+        self.count = count
+        self.access = access
+        self.slot = slot
+    }
 
     /// One past the last address; `GuestMemoryMap` lets no extent in whose end overflows.
-    var end: UInt64 { gpa + count }
+    package var end: UInt64 { gpa + count }
 
     func continues(_ other: MemoryExtent) -> Bool {
         other.end == gpa && other.host + UInt(other.count) == host && other.access == access
@@ -23,9 +30,11 @@ struct MemoryExtent: Equatable, Sendable {
     }
 }
 
-/// The extents of a partition, in order of their addresses and without overlap. Pure bookkeeping.
-struct GuestMemoryMap: Sendable {
-    private(set) var extents: [MemoryExtent] = []
+/// The extents of a partition as a kernel driver keeps them, in order of their addresses and without overlap. Pure bookkeeping.
+package struct GuestMemoryMap: Sendable {
+    package private(set) var extents: [MemoryExtent] = []
+
+    package init() {}
 
     /// Adds an extent.
     ///
@@ -33,7 +42,7 @@ struct GuestMemoryMap: Sendable {
     /// - Returns: its place in `extents`.
     /// - Throws: `HypervisorError` for a range that is empty, unaligned, too high or taken.
     @discardableResult
-    mutating func insert(_ extent: MemoryExtent, merging: Bool) throws(HypervisorError) -> Int {
+    package mutating func insert(_ extent: MemoryExtent, merging: Bool) throws(HypervisorError) -> Int {
         try Self.check(gpa: extent.gpa, count: extent.count)
         guard extent.host % UInt(pageSize) == 0, !extent.host.addingReportingOverflow(UInt(extent.count)).overflow
         else { throw HypervisorError("host memory at 0x\(hex(extent.host)) is not whole pages") }
@@ -66,7 +75,7 @@ struct GuestMemoryMap: Sendable {
     /// Takes a range away. Holes in it are no error.
     ///
     /// - Returns: the extents that are gone, and what is left of them (in `extents` again, without slots).
-    mutating func remove(
+    package mutating func remove(
         gpa: UInt64, count: UInt64
     ) throws(HypervisorError) -> (gone: [MemoryExtent], left: [MemoryExtent]) {
         try Self.check(gpa: gpa, count: count)
@@ -86,9 +95,15 @@ struct GuestMemoryMap: Sendable {
     }
 
     /// Notes the slot that the extent at `gpa` got, or that it has none.
-    mutating func setSlot(_ slot: UInt32?, at gpa: UInt64) {
+    package mutating func setSlot(_ slot: UInt32?, at gpa: UInt64) {
         let place = firstExtent(endingAbove: gpa)
         if place < extents.count, extents[place].gpa == gpa { extents[place].slot = slot }
+    }
+
+    /// The extent that `gpa` lies in.
+    package func extent(at gpa: UInt64) -> MemoryExtent? {
+        let place = firstExtent(endingAbove: gpa)
+        return place < extents.count && extents[place].gpa <= gpa ? extents[place] : nil
     }
 
     private func firstExtent(endingAbove address: UInt64) -> Int {
@@ -114,4 +129,4 @@ struct GuestMemoryMap: Sendable {
     }
 }
 
-func hex(_ value: some BinaryInteger) -> String { String(value, radix: 16) }
+private func hex(_ value: some BinaryInteger) -> String { String(value, radix: 16) }
