@@ -152,10 +152,15 @@ let package = Package(
         .target(
             name: "TestHTTP", dependencies: ["JSON", "LinuxSystem", "CLinux"], path: "Tests/Support/TestHTTP",
             swiftSettings: strict),
+        // What the C compiler makes of the headers of CMshv, for the conformance tests.
+        .target(name: "CMshvLayout", dependencies: ["CMshv"], path: "Tests/Support/CMshvLayout"),
         test("ArchitectureTests", []),
         .testTarget(
             name: "HypercallTests",
-            dependencies: ["HypercallABI", "HypercallCore", "Hypervisor", "EmbeddedHypervisor", "JSON", "LinuxSystem"],
+            dependencies: [
+                "HypercallABI", "HypercallCore", "Hypervisor", "EmbeddedHypervisor", "JSON", "LinuxSystem", "CMshv",
+                "CMshvLayout",
+            ],
             exclude: ["Fixtures"], swiftSettings: strict),
         test(
             "EngineTests",
