@@ -53,7 +53,7 @@ import Testing
             [
                 "vp_index": header { $0.vp = .max }, "instruction_length": header { $0.instructionLength = 15 },
                 "cr8": header { $0.cr8 = 15 },
-                "intercept_access_type": header { $0.access = InterceptAccess(rawValue: .max) },
+                "intercept_access_type": header { $0.access = InterceptAccessType(rawValue: .max) },
                 "execution_state": header { $0.state = VPExecutionState(rawValue: .max) },
                 "cs_segment": header { $0.cs = .full }, "rip": header { $0.rip = .max },
                 "rflags": header { $0.rflags = .max },
