@@ -43,6 +43,7 @@ let package = Package(
         .systemLibrary(name: "CZydis", providers: [.apt(["libzydis-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CMshv"),
+        .target(name: "CURing", linkerSettings: [.linkedLibrary("uring")]),
         swift("LinuxSystem", ["CLinux"]),
         swift("JSON", ["CJSON"]),
         swift("Log", ["LinuxSystem"]),
@@ -91,7 +92,8 @@ let package = Package(
         .target(name: "CDemoGuest"),
         swift("GuestMemory", ["LinuxSystem"]),
         swift("VirtualDevices", ["LinuxSystem"]),
-        swift("Virtio", ["VirtualDevices", "GuestMemory", "LinuxSystem", "CLinux"]),
+        swift("BlockStorage", ["LinuxSystem", "CLinux", "CURing"]),
+        swift("Virtio", ["VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem", "CLinux"]),
         swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
             "VirtualMachine",
@@ -178,7 +180,8 @@ let package = Package(
                 "hvrootctl",
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
-        test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "LinuxSystem"]),
+        test("BlockStorageTests", ["BlockStorage", "LinuxSystem", "CLinux"]),
+        test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem"]),
         test(
             "MachineTests",
             [

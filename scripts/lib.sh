@@ -6,7 +6,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # libraries of the system layer (Package.swift).
 build_packages=(
     git ca-certificates binutils libc6-dev libstdc++-12-dev pkg-config
-    libmicrohttpd-dev libjson-c-dev libssl-dev libsqlite3-dev libwslay-dev libzydis-dev
+    libmicrohttpd-dev libjson-c-dev libssl-dev libsqlite3-dev libwslay-dev libzydis-dev liburing-dev
 )
 # What scripts/run needs beside the build.
 run_packages=(curl)
