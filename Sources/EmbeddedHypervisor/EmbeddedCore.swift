@@ -49,7 +49,7 @@ final class EmbeddedCore: HypercallHandler {
 
     var rootStatistics: (deposited: UInt64, used: UInt64) { rootPool.withLock { ($0.deposited, $0.used) } }
 
-    // MARK: Partitions (TLFS 4.2)
+    // MARK: Partitions (TLFS, "Partition Management")
 
     /// `invalidParameter` for creation flags nobody knows and for a compatibility version newer than ours;
     /// `featureUnavailable` for isolation, which no engine here can give.
@@ -107,7 +107,7 @@ final class EmbeddedCore: HypercallHandler {
         }
     }
 
-    // MARK: Memory (TLFS 5)
+    // MARK: Memory (TLFS, "Guest Physical Address Spaces")
 
     func depositMemory(_ input: DepositMemoryInput, pages: [UInt64]) -> RepOutcome {
         if input.partition == .own {
@@ -168,7 +168,7 @@ final class EmbeddedCore: HypercallHandler {
         return partition.withOutcome(body)
     }
 
-    // MARK: Processors (TLFS 7)
+    // MARK: Processors (TLFS, "Virtual Processor Management")
 
     func createVP(_ input: CreateVPInput) throws(HypercallStatus) {
         try partition(input.partition).with { state throws(HypercallStatus) in try state.createVP(input) }

@@ -2,8 +2,9 @@ import HypercallABI
 import HypercallCore
 import Hypervisor
 
-/// Registers (TLFS 7.9): those of the hypervisor here (`HypervisorRegister` lists them), all others in the engine. A
-/// name that nobody knows, here or in the engine, is `invalidParameter`; the call is left at it.
+/// Registers (TLFS, "Virtual Processor Management"): those of the hypervisor here (`HypervisorRegister` lists them),
+/// all others in the engine. A name that nobody knows, here or in the engine, is `invalidParameter`; the call is left
+/// at it.
 extension EmbeddedVP {
     func registers(_ names: [RegisterName]) -> (values: [RegisterValue], status: HypercallStatus) {
         var values: [RegisterValue] = []

@@ -2,7 +2,7 @@ import HypercallABI
 import HypercallCore
 import Hypervisor
 
-/// Everything the embedded hypervisor keeps of a partition, and the rules of its life (TLFS 4.2):
+/// Everything the embedded hypervisor keeps of a partition, and the rules of its life (TLFS, "Partition Management"):
 /// created, initialized, finalized, deleted, each only after the one before; a partition that was never initialized may
 /// be deleted at once.
 ///
@@ -97,7 +97,7 @@ struct PartitionState {
         life = .deleted
     }
 
-    // MARK: Deposits (TLFS 5.2)
+    // MARK: Deposits (TLFS, "Guest Physical Address Spaces")
 
     mutating func deposit(_ pages: [UInt64]) -> RepOutcome {
         if life == .deleted { return .refused(.invalidPartitionId) }
@@ -135,7 +135,7 @@ struct PartitionState {
         return (pages, pages.count < maximum ? .noResources : .success)
     }
 
-    // MARK: Properties (TLFS 4.2)
+    // MARK: Properties (TLFS, "Partition Management")
 
     mutating func setProperty(_ property: PartitionProperty, to value: UInt64) throws(HypercallStatus) {
         try requireAlive()

@@ -1,6 +1,6 @@
 import HypercallABI
 
 extension CallCatalogue {
-    /// Ports, connections, messages and events (TLFS 11).
+    /// Ports, connections, messages and events (TLFS, "Inter-Partition Communication").
     static let synIC: [CallDefinition] = []
 }

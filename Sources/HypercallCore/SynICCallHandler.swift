@@ -1,4 +1,4 @@
 import HypercallABI
 
-/// Ports, connections, messages and events (TLFS 11).
+/// Ports, connections, messages and events (TLFS, "Inter-Partition Communication").
 package protocol SynICCallHandler: Sendable {}

@@ -183,7 +183,8 @@ private func store<Struct, Field>(_ field: Field, at offset: Int, in value: inou
     withUnsafeMutableBytes(of: &value) { $0.storeBytes(of: field, toByteOffset: offset, as: Field.self) }
 }
 
-/// HV_INTERNAL_ACTIVITY_REGISTER (TLFS 7.9.4): bit 0 waits for start-up, bit 1 halted, bit 2 idle.
+/// HV_INTERNAL_ACTIVITY_REGISTER (TLFS, "Virtual Processor Management"): bit 0 waits for start-up, bit 1 halted, bit 2
+/// idle.
 enum ActivityState {
     static func value(of mpState: UInt32) -> UInt64 {
         switch Int32(bitPattern: mpState) {
