@@ -17,27 +17,42 @@ package final class EngineProcessor: EmulatedProcessor {
     private let processor: any VirtualProcessor
     private let pages: ProcessorPages
     private let notifications: any GuestNotifications
+    private let halts: HaltWatch
     private let report: @Sendable (String) -> Void
     private let isRetired = Atomic<Bool>(false)
+    /// The clock of the processor time of the thread in `run`; 0: none is there.
+    private let threadClock = Atomic<Int32>(0)
+    /// It halted with interrupts disabled: the run under way is to end with that.
+    private let hasHalted = Atomic<Bool>(false)
     /// Held while the message page is written.
     private let use = Mutex(())
 
-    /// - Parameter report: is given a line for each thing that the engine could not do.
+    /// - Parameters:
+    ///   - halts: finds out when the processor halts for good.
+    ///   - report: is given a line for each thing that the engine could not do.
     package init(
         _ hypervisor: EmbeddedHypervisor, _ partition: PartitionID, _ index: VPIndex, _ pages: ProcessorPages,
-        _ notifications: any GuestNotifications, report: @escaping @Sendable (String) -> Void
+        _ notifications: any GuestNotifications, _ halts: HaltWatch, report: @escaping @Sendable (String) -> Void
     ) throws(HypercallStatus) {
         client = HypercallClient(hypervisor.port)
         self.partition = partition
         self.index = index
         self.pages = pages
         self.notifications = notifications
+        self.halts = halts
         self.report = report
         processor = try hypervisor.hotPath(of: partition).virtualProcessor(index)
         processor.returnAtSignals()
+        do throws(Errno) {
+            try halts.add(self)
+        } catch {
+            report("processor \(index): no thread to find its halt: \(error)")
+            throw HypercallStatus.insufficientMemory
+        }
     }
 
     package func retire() {
+        halts.remove(self)
         isRetired.store(true, ordering: .sequentiallyConsistent)
         processor.cancelRun()
         // A message that is being written is done then.
@@ -47,6 +62,11 @@ package final class EngineProcessor: EmulatedProcessor {
     // MARK: Running
 
     package func run(into message: UnsafeMutableRawBufferPointer) -> Int32 {
+        var clock: clockid_t = 0
+        if pthread_getcpuclockid(pthread_self(), &clock) == 0 {
+            threadClock.store(clock, ordering: .sequentiallyConsistent)
+        }
+        defer { threadClock.store(0, ordering: .sequentiallyConsistent) }
         while !isRetired.load(ordering: .sequentiallyConsistent) {
             let content: InterceptMessage?
             do throws(HypercallFailure) {
@@ -83,7 +103,10 @@ package final class EngineProcessor: EmulatedProcessor {
     /// - Returns: nil where the guest goes on; `.none` for an interruption; `invalidVPRegister` where the engine failed.
     private func message(for exit: VPExit) throws(HypercallFailure) -> InterceptMessage? {
         switch exit {
-        case .interrupted: return InterceptMessage.none
+        case .interrupted:
+            guard hasHalted.exchange(false, ordering: .sequentiallyConsistent) else { return InterceptMessage.none }
+            // An NMI or INIT may have come since.
+            return try isHaltedForGood() ? haltMessage() : nil
         case .portRead(let port, let size): return try portMessage(port, size, written: nil)
         case .portWrite(let port, let size, let value): return try portMessage(port, size, written: value)
         case .mmioRead(let gpa, _):
@@ -93,7 +116,7 @@ package final class EngineProcessor: EmulatedProcessor {
         case .apicEOI(let vector):
             if notifications.acknowledge(vector: vector) { return nil }
             return .apicEOI(APICEOI(vp: index, vector: UInt32(vector)))
-        case .halt: return .halt(BareIntercept(header: try snapshot().header(index, access: .execute)))
+        case .halt: return try haltMessage()
         case .unrecoverableException:
             return .unrecoverableException(BareIntercept(header: try snapshot().header(index, access: .execute)))
         case .msrRead, .msrWrite, .cpuid, .exception, .hypercall:
@@ -105,11 +128,39 @@ package final class EngineProcessor: EmulatedProcessor {
         }
     }
 
+    private func haltMessage() throws(HypercallFailure) -> InterceptMessage {
+        .halt(BareIntercept(header: try snapshot().header(index, access: .execute)))
+    }
+
     private func snapshot() throws(HypercallFailure) -> ProcessorSnapshot {
         try ProcessorSnapshot(client, partition, index)
     }
 
     private var space: HypercallAddressSpace { HypercallAddressSpace(client: client, partition: partition, vp: index) }
+
+    // MARK: Halts
+
+    /// The processor time, in nanoseconds, that the thread in `run` has used; nil: none is there.
+    var threadTime: UInt64? {
+        let clock = threadClock.load(ordering: .sequentiallyConsistent)
+        var time = timespec()
+        guard clock != 0, clock_gettime(clock, &time) == 0 else { return nil }
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+
+    /// Ends the run under way with a message where the processor has halted with interrupts disabled.
+    func lookForHalt() {
+        guard (try? isHaltedForGood()) == true else { return }
+        hasHalted.store(true, ordering: .sequentiallyConsistent)
+        processor.cancelRun()
+    }
+
+    private func isHaltedForGood() throws(HypercallFailure) -> Bool {
+        let halted: UInt64 = 2
+        let interruptFlag: UInt64 = 1 << 9
+        let values = try client.registers([.internalActivityState, .rflags], of: index, in: partition)
+        return values.count == 2 && values[0].low == halted && values[1].low & interruptFlag == 0
+    }
 
     // MARK: Ports
 
