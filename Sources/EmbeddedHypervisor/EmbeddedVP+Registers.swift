@@ -52,6 +52,7 @@ extension EmbeddedVP {
 
     private func value(of name: RegisterName, _ rule: HypervisorRegister) throws(HypercallStatus) -> RegisterValue {
         switch rule {
+        case .none: return RegisterValue(0)
         case .suspension: return RegisterValue(self[suspension: name] ? 1 : 0)
         case .readOnly:
             switch name {
@@ -85,6 +86,8 @@ extension EmbeddedVP {
         }
         switch rule {
         case .readOnly: throw HypercallStatus.accessDenied
+        case .none:
+            guard value == 0, register.value.high == 0 else { throw HypercallStatus.invalidParameter }
         case .suspension:
             try check(reserved: ~1)
             self[suspension: name] = value == 1

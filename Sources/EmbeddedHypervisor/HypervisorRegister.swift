@@ -11,6 +11,8 @@ enum HypervisorRegister {
     case timer(Int, isCount: Bool)
     /// Setting it is `accessDenied`.
     case readOnly
+    /// Zero, because there is no such event here; anything else is `invalidParameter`.
+    case none
     /// The engine's, where the engine has it; else as stored.
     case engineFirst(reserved: UInt64)
 
@@ -19,6 +21,7 @@ enum HypervisorRegister {
         switch name {
         case .explicitSuspend, .interceptSuspend, .dispatchSuspend: .suspension
         case .vpIndex, .vpRuntime, .timeRefCount, .sversion: .readOnly
+        case .deliverabilityNotifications, .pendingEvent1: .none
         case .internalActivityState: .engineFirst(reserved: ~0x7)
         case .guestOsId, .guestCrashP0, .guestCrashP1, .guestCrashP2, .guestCrashP3, .guestCrashP4, .guestCrashCtl:
             .stored(initial: 0, reserved: 0, isShared: true)

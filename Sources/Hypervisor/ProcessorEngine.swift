@@ -82,7 +82,8 @@ package protocol EngineVP: VirtualProcessor {
     func registers(_ names: [RegisterName]) throws(HypercallStatus) -> [RegisterValue]
     func setRegisters(_ registers: [RegisterAssociation]) throws(HypercallStatus)
 
-    /// A state component in the format of `HvCallGetVpState`: the local APIC as a page of registers, XSAVE compacted.
+    /// A state component in the format of `HvCallGetVpState`: the local APIC as
+    /// HV_LOCAL_INTERRUPT_CONTROLLER_STATE (176 bytes), XSAVE compacted.
     ///
     /// - Throws: `featureUnavailable` where this engine has no such state.
     func state(_ component: EngineStateComponent) throws(HypercallStatus) -> [UInt8]

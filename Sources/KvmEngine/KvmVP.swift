@@ -14,6 +14,11 @@ final class KvmVP: EngineVP, @unchecked Sendable {
     let descriptor: FileDescriptor
     let memory: VPMemory
     private let machine: KvmMachine
+    /// Its CPUID without any registered result.
+    let ownCPUID: [CPUIDEntry]
+    /// Bytes of KVM's XSAVE area.
+    let xsaveSize: Int
+    let hasExceptionPayload: Bool
     private let cancelled = Atomic<Bool>(false)
     private let stopsAtSignals = Atomic<Bool>(false)
     private let registerAccess = Mutex(())
@@ -44,6 +49,9 @@ final class KvmVP: EngineVP, @unchecked Sendable {
             demand: { hv_kvm_run_set_immediate_exit(runMemory.run, 1) }, signal: hv_kvm_kick_signal())
         let entries = CPUIDEntry.forProcessor(
             index, of: vpCount, supported: engine.supportedCPUID, hasTSCDeadlineTimer: engine.hasTSCDeadlineTimer)
+        ownCPUID = entries
+        xsaveSize = engine.xsaveSize
+        hasExceptionPayload = engine.hasExceptionPayload
         do {
             try CPUIDEntry.set(entries, on: descriptor)
         } catch {

@@ -11,6 +11,7 @@ import Synchronization
 /// A processor of the embedded hypervisor as the root sees it: each exit is a message, and the instruction that caused
 /// it is the root's to emulate.
 package final class EngineProcessor: EmulatedProcessor {
+    private let hypervisor: EmbeddedHypervisor
     private let client: HypercallClient
     private let partition: PartitionID
     private let index: VPIndex
@@ -34,6 +35,7 @@ package final class EngineProcessor: EmulatedProcessor {
         _ hypervisor: EmbeddedHypervisor, _ partition: PartitionID, _ index: VPIndex, _ pages: ProcessorPages,
         _ notifications: any GuestNotifications, _ halts: HaltWatch, report: @escaping @Sendable (String) -> Void
     ) throws(HypercallStatus) {
+        self.hypervisor = hypervisor
         client = HypercallClient(hypervisor.port)
         self.partition = partition
         self.index = index
@@ -48,6 +50,13 @@ package final class EngineProcessor: EmulatedProcessor {
         } catch {
             report("processor \(index): no thread to find its halt: \(error)")
             throw HypercallStatus.insufficientMemory
+        }
+        do throws(HypercallFailure) {
+            // As the hypervisor makes them: the driver's first run takes it away.
+            try client.setRegisters([RegisterAssociation(.explicitSuspend, 1)], of: index, in: partition)
+            registerPage.show(try snapshot())
+        } catch {
+            throw error.status
         }
     }
 
@@ -67,6 +76,20 @@ package final class EngineProcessor: EmulatedProcessor {
             threadClock.store(clock, ordering: .sequentiallyConsistent)
         }
         defer { threadClock.store(0, ordering: .sequentiallyConsistent) }
+        do throws(HypercallFailure) {
+            let suspension = RegisterAssociation(.explicitSuspend, 0)
+            try client.setRegisters(registerPage.takeChanges() + [suspension], of: index, in: partition)
+        } catch {
+            report("processor \(index): what was changed on its page of registers: \(error)")
+            return EIO
+        }
+        // Only a `retire` under way could take the page away meanwhile, and it waits for this lock.
+        let isGone = use.withLock { _ in
+            if isRetired.load(ordering: .sequentiallyConsistent) { return true }
+            registerPage.hide()
+            return false
+        }
+        if isGone { return EIO }
         while !isRetired.load(ordering: .sequentiallyConsistent) {
             let content: InterceptMessage?
             do throws(HypercallFailure) {
@@ -77,7 +100,9 @@ package final class EngineProcessor: EmulatedProcessor {
             }
             switch content {
             case nil: continue
-            case .some(.none): return EINTR
+            case .some(.none):
+                registersChanged()
+                return EINTR
             case .some(.invalidVPRegister): return EIO
             case .some(let content): return deliver(content, into: message)
             }
@@ -90,6 +115,7 @@ package final class EngineProcessor: EmulatedProcessor {
             report("processor \(index): a message that can't be written: \(content)")
             return EIO
         }
+        registersChanged()
         return use.withLock { _ in
             if isRetired.load(ordering: .sequentiallyConsistent) { return EIO }
             // Sound: both are of this size at least, and the page is there until `retire` has returned.
@@ -234,12 +260,37 @@ package final class EngineProcessor: EmulatedProcessor {
         return .unmappedGPA(try memoryMessage(gpa, .write, snapshot))
     }
 
+    // MARK: The page of registers
+
+    private var registerPage: RegisterPageWriter { RegisterPageWriter(page: pages.registers) }
+
+    package func takeChanges() -> Int32 {
+        let changes = use.withLock { _ in
+            isRetired.load(ordering: .sequentiallyConsistent) ? [] : registerPage.takeChanges()
+        }
+        if changes.isEmpty { return 0 }
+        do throws(HypercallFailure) {
+            try client.setRegisters(changes, of: index, in: partition)
+            return 0
+        } catch {
+            return EIO
+        }
+    }
+
+    package func registersChanged() {
+        guard let snapshot = try? snapshot() else { return }
+        use.withLock { _ in
+            if !isRetired.load(ordering: .sequentiallyConsistent) { registerPage.show(snapshot) }
+        }
+    }
+
     // MARK: State
 
     package func getState(type: UInt8, into buffer: UnsafeMutableRawBufferPointer) -> (errno: Int32, needed: Int) {
-        // The engine has no such states: docs/mshv-emulator.md.
-        (EOPNOTSUPP, pageSize)
+        VPStateTransfer(hypervisor, client, partition, index).get(type, into: buffer)
     }
 
-    package func setState(type: UInt8, from bytes: UnsafeRawBufferPointer) -> Int32 { EOPNOTSUPP }
+    package func setState(type: UInt8, from bytes: UnsafeRawBufferPointer) -> Int32 {
+        VPStateTransfer(hypervisor, client, partition, index).set(type, from: bytes)
+    }
 }
