@@ -200,12 +200,15 @@ package final class EngineProcessor: EmulatedProcessor {
         let state = snapshot.state
         let found = PortInstruction(code, isLongMode: snapshot.isLongMode)
         guard let found, found.isWrite == (written != nil), !(found.isString && found.isWrite) else {
-            // An element of OUTS that is already done: the processor stands behind it. It is told as an OUT of one byte
-            // of code before that place, so that who finishes it stands where the processor does.
+            // KVM is done with an OUT when it tells of it, and with an element of OUTS: the processor stands behind it.
+            // It is put one byte back and the access is told as an OUT of one byte of code, so that who finishes it
+            // puts it where it stood.
+            let before = state.rip &- 1
+            try client.setRegisters([RegisterAssociation(.rip, before)], of: index, in: partition)
             let mask: UInt64 = size == 4 ? 0xFFFF_FFFF : (1 << (8 * UInt64(size))) - 1
             return .ioPort(
                 IOPortIntercept(
-                    header: snapshot.header(index, access: .write, instructionLength: 1, rip: state.rip &- 1),
+                    header: snapshot.header(index, access: .write, instructionLength: 1, rip: before),
                     port: port, accessSize: size, rax: state.general[0] & ~mask | UInt64(written ?? 0) & mask,
                     instruction: InstructionBytes([size == 1 ? 0xEE : 0xEF])))
         }

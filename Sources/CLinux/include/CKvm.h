@@ -147,7 +147,10 @@ static inline void hv_kvm_run_set_immediate_exit(struct kvm_run *run, uint8_t va
 
 // The signal whose only work is to end KVM_RUN with EINTR. SIGRTMIN+1 leaves SIGUSR1 and SIGUSR2 to programs.
 static inline int hv_kvm_kick_signal(void) { return SIGRTMIN + 1; }
-static inline void hv_kvm_kicked(int number) { (void)number; }
+void hv_kvm_kicked(int number);
+// Whether the kick signal came to the calling thread since this was last asked. A kick may come late, when the run that
+// it was for has ended already: who returns at signals has to know that it was none of the program's.
+int hv_kvm_take_kick(void);
 static inline int hv_kvm_install_kick_handler(void) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
