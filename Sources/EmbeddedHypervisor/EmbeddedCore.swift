@@ -17,15 +17,17 @@ final class EmbeddedCore: HypercallHandler {
     private let engine: any ProcessorEngine
     private let standardParameters: EngineParameters
     private let report: @Sendable (String) -> Void
+    let host: HostProcessor
     private let registry: Mutex<Registry>
     private let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
 
     init(
-        engine: any ProcessorEngine, firstPartitionID: PartitionID, parameters: EngineParameters,
+        engine: any ProcessorEngine, firstPartitionID: PartitionID, parameters: EngineParameters, host: HostProcessor,
         report: @escaping @Sendable (String) -> Void
     ) {
         self.engine = engine
         self.report = report
+        self.host = host
         standardParameters = parameters
         // 0 is no partition.
         registry = Mutex(Registry(nextID: min(max(1, firstPartitionID.rawValue), UInt64.max >> 1)))
@@ -68,7 +70,8 @@ final class EmbeddedCore: HypercallHandler {
             let id = PartitionID(rawValue: registry.nextID)
             registry.partitions[id] = EmbeddedPartition(
                 PartitionState(
-                    id: id, creation: input, parameters: standardParameters, root: rootMemory, report: report))
+                    id: id, creation: input, parameters: standardParameters, root: rootMemory, host: host,
+                    report: report))
             return id
         }
     }
@@ -88,23 +91,6 @@ final class EmbeddedCore: HypercallHandler {
             registry.nextID = min(registry.nextID, partition.rawValue)
         }
         rootPool.withLock { $0.release(PageCosts.createPartition) }
-    }
-
-    /// The root's own properties are those of a partition that was created with everything.
-    func getPartitionProperty(_ input: GetPartitionPropertyInput) throws(HypercallStatus) -> UInt64 {
-        if input.partition == .own {
-            return try PropertyStore(CreatePartitionInput(flags: [])).value(of: input.property)
-        }
-        return try partition(input.partition).with { state throws(HypercallStatus) in
-            try state.requireAlive()
-            return try state.properties.value(of: input.property)
-        }
-    }
-
-    func setPartitionProperty(_ input: SetPartitionPropertyInput) throws(HypercallStatus) {
-        try partition(input.partition).with { state throws(HypercallStatus) in
-            try state.setProperty(input.property, to: input.value)
-        }
     }
 
     // MARK: Memory (TLFS, "Guest Physical Address Spaces")

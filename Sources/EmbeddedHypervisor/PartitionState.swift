@@ -33,6 +33,7 @@ struct PartitionState {
 
     init(
         id: PartitionID, creation: CreatePartitionInput, parameters: EngineParameters, root: RootMemory,
+        host: HostProcessor,
         report: @escaping @Sendable (String) -> Void
     ) {
         self.id = id
@@ -40,7 +41,7 @@ struct PartitionState {
         self.parameters = parameters
         self.root = root
         self.report = report
-        properties = PropertyStore(creation)
+        properties = PropertyStore(creation, host: host)
     }
 
     /// - Throws: `invalidPartitionId` for a partition that is gone.
@@ -133,18 +134,6 @@ struct PartitionState {
         let pages = pool.withdraw(maximum)
         root.withdraw(pages)
         return (pages, pages.count < maximum ? .noResources : .success)
-    }
-
-    // MARK: Properties (TLFS, "Partition Management")
-
-    mutating func setProperty(_ property: PartitionProperty, to value: UInt64) throws(HypercallStatus) {
-        try requireAlive()
-        let wasTracking = isTrackingAccess
-        try properties.set(property, to: value, isInitialized: life != .created)
-        if isTrackingAccess != wasTracking { trackAccess(!wasTracking) }
-        if property == .suspend {
-            for processor in processors.values { processor.setPartitionSuspend(value != 0) }
-        }
     }
 
     // MARK: Common

@@ -8,6 +8,13 @@ package protocol ProcessorEngine: Sendable {
     ///
     /// - Throws: `HypervisorError`.
     func createPartition(_ configuration: EnginePartitionConfiguration) throws(HypervisorError) -> any EnginePartition
+
+    /// What CPUID could give a guest at most; nil: the engine has no opinion, and the host's processor counts.
+    func supportedCPUID(leaf: UInt32, subleaf: UInt32) -> CPUIDRegisters?
+}
+
+extension ProcessorEngine {
+    package func supportedCPUID(leaf: UInt32, subleaf: UInt32) -> CPUIDRegisters? { nil }
 }
 
 /// What an engine needs to know of a partition before it exists.

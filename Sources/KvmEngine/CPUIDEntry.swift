@@ -54,6 +54,16 @@ extension CPUIDEntry {
     }
 }
 
+extension KvmEngine {
+    /// Leaves that the kernel does not list are empty.
+    package func supportedCPUID(leaf: UInt32, subleaf: UInt32) -> CPUIDRegisters? {
+        let entry = supportedCPUID.first {
+            $0.function == leaf && ($0.flags & UInt32(KVM_CPUID_FLAG_SIGNIFCANT_INDEX) == 0 || $0.index == subleaf)
+        }
+        return entry.map { CPUIDRegisters(eax: $0.eax, ebx: $0.ebx, ecx: $0.ecx, edx: $0.edx) } ?? .zero
+    }
+}
+
 extension CPUIDEntry {
     /// The CPUID of one processor of a partition: one socket of `vpCount` cores with a thread each, APIC id = number.
     ///
