@@ -18,7 +18,9 @@ final class EmbeddedCore: HypercallHandler {
     private let standardParameters: EngineParameters
     private let report: @Sendable (String) -> Void
     private let registry: Mutex<Registry>
-    private let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
+    let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
+    /// Locked before any partition.
+    let devices = Mutex(DeviceTable())
 
     init(
         engine: any ProcessorEngine, firstPartitionID: PartitionID, parameters: EngineParameters,
@@ -79,6 +81,7 @@ final class EmbeddedCore: HypercallHandler {
 
     func finalizePartition(_ partition: PartitionID) throws(HypercallStatus) {
         try self.partition(partition).finalize()
+        forget(partition)
     }
 
     func deletePartition(_ partition: PartitionID) throws(HypercallStatus) {

@@ -63,6 +63,20 @@ package final class EmbeddedHypervisor: HypervisorBackend {
         core.rootMemory.unregister(Self.pages(base, count))
     }
 
+    /// Makes a device of the root known. What is not known can't be mapped, attached or put into a domain.
+    package func registerDevice(_ device: DeviceID) {
+        core.register(device)
+    }
+
+    /// Sends an interrupt of a device, by its physical name, as its partition has mapped it.
+    ///
+    /// - Parameter entry: what HvCallMapDeviceInterrupt gave to set the device up with.
+    /// - Returns: false where nobody mapped it, or the device is the root's, whose processors are not here.
+    /// - Throws: `HypervisorError` where the engine does not take it.
+    package func raiseInterrupt(of device: DeviceID, _ entry: InterruptEntry) throws(HypervisorError) -> Bool {
+        try core.raiseInterrupt(of: device, entry)
+    }
+
     package var hypercallCounts: [HypercallCount] {
         countingPort.counts
             .map { HypercallCount(code: $0.key.code, status: $0.key.status, count: $0.value) }

@@ -12,6 +12,8 @@ enum PageCosts {
     static let statePage: UInt64 = 1
     /// The page table of 2 MiB of guest memory that is not one large page, until that is unmapped.
     static let pageTable: UInt64 = 1
+    /// A page of the table of device interrupts has so many; from the pool of the partition that maps them.
+    static let deviceInterruptsOfPage = 256
     /// What the root has from the start.
     static let rootBootPages: UInt64 = 16
 }
@@ -27,4 +29,6 @@ enum Limits {
     static let maximumVPIndex: UInt32 = 0x7FF
     /// Of each kind, for one processor.
     static let registeredResults = 512
+    /// Of one partition: as many as Linux's driver routes for a guest.
+    static let deviceInterrupts = 4096
 }
