@@ -139,7 +139,7 @@ extension EmbeddedCore {
     }
 
     /// The root's processors are the host's.
-    private func processors(of owner: PartitionID) throws(HypercallStatus) -> Set<VPIndex> {
+    func processors(of owner: PartitionID) throws(HypercallStatus) -> Set<VPIndex> {
         if owner == .own { return Set(0..<VPIndex(clamping: max(1, sysconf(Int32(_SC_NPROCESSORS_CONF))))) }
         return try partition(owner).with { state throws(HypercallStatus) in
             try state.requireActive()
@@ -174,6 +174,7 @@ extension EmbeddedCore {
 
     /// Takes back all that a partition had, when it has ended.
     func forget(_ id: PartitionID) {
+        ports.withLock { $0.forget(id) }
         devices.withLock { table in
             table.interrupts[id] = nil
             for (name, device) in table.devices where device.owner == id {

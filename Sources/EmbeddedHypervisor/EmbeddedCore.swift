@@ -21,6 +21,9 @@ final class EmbeddedCore: HypercallHandler {
     let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
     /// Locked before any partition.
     let devices = Mutex(DeviceTable())
+    /// Locked before any partition.
+    let ports = Mutex(PortTable())
+    let rings = RootRings()
 
     init(
         engine: any ProcessorEngine, firstPartitionID: PartitionID, parameters: EngineParameters,
@@ -193,7 +196,13 @@ final class EmbeddedCore: HypercallHandler {
 
     func setVPRegisters(_ input: VPRegistersInput, registers: [RegisterAssociation]) -> RepOutcome {
         do throws(HypercallStatus) {
-            return try processor(input.index, of: input.partition, vtl: input.vtl).setRegisters(registers)
+            let outcome = try processor(input.index, of: input.partition, vtl: input.vtl).setRegisters(registers)
+            if registers.prefix(outcome.completed).contains(where: { HypervisorRegister.isSynIC($0.name) }) {
+                try partition(input.partition).with { state throws(HypercallStatus) in
+                    state.deliverWaiting(to: input.index)
+                }
+            }
+            return outcome
         } catch {
             return .refused(error)
         }

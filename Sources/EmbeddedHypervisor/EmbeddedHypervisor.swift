@@ -77,6 +77,14 @@ package final class EmbeddedHypervisor: HypervisorBackend {
         try core.raiseInterrupt(of: device, entry)
     }
 
+    /// The ports whose doorbells rang since the ring of a SINT of the root was read; with this it is read. After it
+    /// comes HvCallNotifyPortRingEmpty, which brings those for which there was no room.
+    package func readRing(sint: UInt32) -> [PortID] { core.rings.read(sint) }
+
+    /// - Parameter handler: is given the SINT of the root whose ring is no longer empty; called from the thread of the
+    ///   processor that rang, or that made HvCallNotifyPortRingEmpty.
+    package func onRing(_ handler: @escaping @Sendable (UInt32) -> Void) { core.rings.onRing(handler) }
+
     package var hypercallCounts: [HypercallCount] {
         countingPort.counts
             .map { HypercallCount(code: $0.key.code, status: $0.key.status, count: $0.value) }

@@ -52,6 +52,7 @@ extension EmbeddedVP {
     private func value(of name: RegisterName, _ rule: HypervisorRegister) throws(HypercallStatus) -> RegisterValue {
         switch rule {
         case .suspension: return RegisterValue(self[suspension: name] ? 1 : 0)
+        case .endOfMessage: return RegisterValue(0)
         case .readOnly:
             switch name {
             case .vpRuntime: return RegisterValue(runTime)
@@ -84,6 +85,8 @@ extension EmbeddedVP {
         }
         switch rule {
         case .readOnly: throw HypercallStatus.accessDenied
+        // What waits is delivered by the caller, who has the guest's memory.
+        case .endOfMessage: try check(reserved: 0)
         case .suspension:
             try check(reserved: ~1)
             self[suspension: name] = value == 1
