@@ -177,6 +177,7 @@ extension EmbeddedCore {
         ports.withLock { $0.forget(id) }
         devices.withLock { table in
             table.interrupts[id] = nil
+            forgetDomains(of: id, in: &table)
             for (name, device) in table.devices where device.owner == id {
                 table.devices[name] = DeviceTable.Device(name: name)
             }

@@ -77,6 +77,16 @@ package final class EmbeddedHypervisor: HypervisorBackend {
         try core.raiseInterrupt(of: device, entry)
     }
 
+    /// Where an access of a device leads through the IOMMU.
+    ///
+    /// - Parameters:
+    ///   - device: the physical name.
+    ///   - page: the page of the address that the device uses.
+    /// - Returns: the root's page number; nil where the IOMMU ends the access.
+    package func page(reachedBy device: DeviceID, at page: UInt64, writing: Bool) -> UInt64? {
+        core.page(reachedBy: device, at: page, writing: writing)
+    }
+
     /// The ports whose doorbells rang since the ring of a SINT of the root was read; with this it is read. After it
     /// comes HvCallNotifyPortRingEmpty, which brings those for which there was no room.
     package func readRing(sint: UInt32) -> [PortID] { core.rings.read(sint) }
