@@ -19,7 +19,12 @@ final class EmbeddedCore: HypercallHandler {
     private let report: @Sendable (String) -> Void
     let host: HostProcessor
     private let registry: Mutex<Registry>
-    private let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
+    let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
+    /// Locked before any partition.
+    let devices = Mutex(DeviceTable())
+    /// Locked before any partition.
+    let ports = Mutex(PortTable())
+    let rings = RootRings()
 
     init(
         engine: any ProcessorEngine, firstPartitionID: PartitionID, parameters: EngineParameters, host: HostProcessor,
@@ -82,6 +87,7 @@ final class EmbeddedCore: HypercallHandler {
 
     func finalizePartition(_ partition: PartitionID) throws(HypercallStatus) {
         try self.partition(partition).finalize()
+        forget(partition)
     }
 
     func deletePartition(_ partition: PartitionID) throws(HypercallStatus) {
@@ -176,7 +182,13 @@ final class EmbeddedCore: HypercallHandler {
 
     func setVPRegisters(_ input: VPRegistersInput, registers: [RegisterAssociation]) -> RepOutcome {
         do throws(HypercallStatus) {
-            return try processor(input.index, of: input.partition, vtl: input.vtl).setRegisters(registers)
+            let outcome = try processor(input.index, of: input.partition, vtl: input.vtl).setRegisters(registers)
+            if registers.prefix(outcome.completed).contains(where: { HypervisorRegister.isSynIC($0.name) }) {
+                try partition(input.partition).with { state throws(HypercallStatus) in
+                    state.deliverWaiting(to: input.index)
+                }
+            }
+            return outcome
         } catch {
             return .refused(error)
         }

@@ -54,6 +54,7 @@ extension EmbeddedVP {
         switch rule {
         case .none: return RegisterValue(0)
         case .suspension: return RegisterValue(self[suspension: name] ? 1 : 0)
+        case .endOfMessage: return RegisterValue(0)
         case .readOnly:
             switch name {
             case .vpRuntime: return RegisterValue(runTime)
@@ -88,6 +89,8 @@ extension EmbeddedVP {
         case .readOnly: throw HypercallStatus.accessDenied
         case .none:
             guard value == 0, register.value.high == 0 else { throw HypercallStatus.invalidParameter }
+        // What waits is delivered by the caller, who has the guest's memory.
+        case .endOfMessage: try check(reserved: 0)
         case .suspension:
             try check(reserved: ~1)
             self[suspension: name] = value == 1

@@ -13,8 +13,18 @@ enum HypervisorRegister {
     case readOnly
     /// Zero, because there is no such event here; anything else is `invalidParameter`.
     case none
+    /// Zero, whatever it is set to; setting it delivers messages that wait.
+    case endOfMessage
     /// The engine's, where the engine has it; else as stored.
     case engineFirst(reserved: UInt64)
+
+    /// Whether messages that wait may be deliverable once the register is set.
+    static func isSynIC(_ name: RegisterName) -> Bool {
+        switch name {
+        case .eom, .scontrol, .simp: true
+        default: (RegisterName.sint0.rawValue...RegisterName.sint15.rawValue).contains(name.rawValue)
+        }
+    }
 
     /// - Returns: nil for a register that is the engine's alone.
     static func rule(for name: RegisterName) -> HypervisorRegister? {
@@ -29,6 +39,7 @@ enum HypervisorRegister {
         case .hypercall: .stored(initial: 0, reserved: 0xFFC, isShared: true)
         case .referenceTsc: .stored(initial: 0, reserved: 0xFFE, isShared: true)
         case .vpAssistPage, .simp, .siefp: .stored(initial: 0, reserved: 0xFFE, isShared: false)
+        case .eom: .endOfMessage
         case .scontrol: .stored(initial: 0, reserved: ~0x1, isShared: false)
         case .stimer0Config: .timer(0, isCount: false)
         case .stimer0Count: .timer(0, isCount: true)

@@ -20,7 +20,7 @@ extension PartitionState {
             let isSuspended = try? properties.value(of: .suspend) != 0
             processors[input.index] = EmbeddedVP(
                 processor, index: input.index, partition: id, isPartitionSuspended: isSuspended ?? false,
-                shared: registers)
+                shared: registers, doorbells: doorbells)
         } catch {
             pool.release(PageCosts.createVP)
             throw failed("creating processor \(input.index)", error)

@@ -30,6 +30,8 @@ struct PartitionState {
     var properties: PropertyStore
     /// The registers that the partition's processors have in common.
     let registers = PartitionRegisters()
+    /// The guest's writes that ring the root.
+    let doorbells = Doorbells()
 
     init(
         id: PartitionID, creation: CreatePartitionInput, parameters: EngineParameters, root: RootMemory,
