@@ -52,7 +52,7 @@ extension EmbeddedVP {
 
     private func value(of name: RegisterName, _ rule: HypervisorRegister) throws(HypercallStatus) -> RegisterValue {
         switch rule {
-        case .none: return RegisterValue(0)
+        case .absent: return RegisterValue(0)
         case .suspension: return RegisterValue(self[suspension: name] ? 1 : 0)
         case .endOfMessage: return RegisterValue(0)
         case .readOnly:
@@ -83,12 +83,12 @@ extension EmbeddedVP {
         let name = register.name
         let value = register.value.low
         func check(reserved: UInt64) throws(HypercallStatus) {
-            guard register.value.high == 0, value & reserved == 0 else { throw HypercallStatus.invalidRegisterValue }
+            guard value & reserved == 0 else { throw HypercallStatus.invalidRegisterValue }
         }
         switch rule {
         case .readOnly: throw HypercallStatus.accessDenied
-        case .none:
-            guard value == 0, register.value.high == 0 else { throw HypercallStatus.invalidParameter }
+        case .absent:
+            guard value == 0 else { throw HypercallStatus.invalidParameter }
         // What waits is delivered by the caller, who has the guest's memory.
         case .endOfMessage: try check(reserved: 0)
         case .suspension:

@@ -44,7 +44,7 @@ struct PendingEvents {
         switch register {
         case .interruption: try setInterruption(value)
         case .state:
-            guard value.high == 0, value.low & ~3 == 0 else { throw .invalidRegisterValue }
+            guard value.low & ~3 == 0 else { throw .invalidRegisterValue }
             // KVM tells by which instruction; both shadows end with the next one.
             raw.interrupt.shadow = value.low & 1 != 0 ? UInt8(KVM_X86_SHADOW_INT_STI) : 0
             raw.nmi.masked = value.low & 2 != 0 ? 1 : 0
@@ -84,7 +84,7 @@ struct PendingEvents {
     private mutating func setInterruption(_ value: RegisterValue) throws(HypercallStatus) {
         let word = value.low
         let reserved: UInt64 = 0xFC00
-        guard value.high == 0, word & reserved == 0 else { throw .invalidRegisterValue }
+        guard word & reserved == 0 else { throw .invalidRegisterValue }
         var events = raw
         (events.exception.injected, events.nmi.injected, events.interrupt.injected) = (0, 0, 0)
         if word & 1 != 0 {
@@ -116,7 +116,7 @@ struct PendingEvents {
         // Present, type 0, deliver the error code, vector, error code; all else is reserved.
         let reserved: UInt64 = 0xFEFE
         guard value.low & 1 != 0 else {
-            guard value.low == 0, value.high == 0 else { throw .invalidRegisterValue }
+            guard value.low == 0 else { throw .invalidRegisterValue }
             (raw.exception.pending, raw.exception_has_payload) = (0, 0)
             return
         }
