@@ -23,6 +23,11 @@ final class EmbeddedCore: HypercallHandler {
     let isSleepLocked = Mutex(false)
     private let registry: Mutex<Registry>
     let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
+    /// Locked before any partition.
+    let devices = Mutex(DeviceTable())
+    /// Locked before any partition.
+    let ports = Mutex(PortTable())
+    let rings = RootRings()
 
     init(
         engine: any ProcessorEngine, firstPartitionID: PartitionID, parameters: EngineParameters, host: HostProcessor,
@@ -59,7 +64,7 @@ final class EmbeddedCore: HypercallHandler {
 
     var rootStatistics: (deposited: UInt64, used: UInt64) { rootPool.withLock { ($0.deposited, $0.used) } }
 
-    // MARK: Partitions (TLFS 4.2)
+    // MARK: Partitions (TLFS, "Partition Management")
 
     /// `invalidParameter` for creation flags nobody knows and for a compatibility version newer than ours;
     /// `featureUnavailable` for isolation, which no engine here can give.
@@ -91,6 +96,7 @@ final class EmbeddedCore: HypercallHandler {
     func finalizePartition(_ partition: PartitionID) throws(HypercallStatus) {
         try self.partition(partition).finalize()
         forgetStatistics(of: partition, processor: nil)
+        forget(partition)
     }
 
     func deletePartition(_ partition: PartitionID) throws(HypercallStatus) {
@@ -102,7 +108,7 @@ final class EmbeddedCore: HypercallHandler {
         rootPool.withLock { $0.release(PageCosts.createPartition) }
     }
 
-    // MARK: Memory (TLFS 5)
+    // MARK: Memory (TLFS, "Guest Physical Address Spaces")
 
     func depositMemory(_ input: DepositMemoryInput, pages: [UInt64]) -> RepOutcome {
         if input.partition == .own {
@@ -163,7 +169,7 @@ final class EmbeddedCore: HypercallHandler {
         return partition.withOutcome(body)
     }
 
-    // MARK: Processors (TLFS 7)
+    // MARK: Processors (TLFS, "Virtual Processor Management")
 
     func createVP(_ input: CreateVPInput) throws(HypercallStatus) {
         try partition(input.partition).with { state throws(HypercallStatus) in try state.createVP(input) }
@@ -186,7 +192,13 @@ final class EmbeddedCore: HypercallHandler {
 
     func setVPRegisters(_ input: VPRegistersInput, registers: [RegisterAssociation]) -> RepOutcome {
         do throws(HypercallStatus) {
-            return try processor(input.index, of: input.partition, vtl: input.vtl).setRegisters(registers)
+            let outcome = try processor(input.index, of: input.partition, vtl: input.vtl).setRegisters(registers)
+            if registers.prefix(outcome.completed).contains(where: { HypervisorRegister.isSynIC($0.name) }) {
+                try partition(input.partition).with { state throws(HypercallStatus) in
+                    state.deliverWaiting(to: input.index)
+                }
+            }
+            return outcome
         } catch {
             return .refused(error)
         }

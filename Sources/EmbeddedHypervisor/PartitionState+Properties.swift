@@ -1,7 +1,8 @@
 import HypercallABI
 import HypercallCore
 
-/// A partition's properties (TLFS 4.2): the rules of `PropertyStore`, and what follows from a change.
+/// A partition's properties (TLFS, "Partition Management"): the rules of `PropertyStore`, and what follows from a
+/// change.
 extension PartitionState {
     /// - Throws: `invalidPartitionId` for a partition that is gone, `unknownProperty`.
     func property(_ property: PartitionProperty) throws(HypercallStatus) -> UInt64 {

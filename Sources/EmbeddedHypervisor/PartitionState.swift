@@ -2,7 +2,7 @@ import HypercallABI
 import HypercallCore
 import Hypervisor
 
-/// Everything the embedded hypervisor keeps of a partition, and the rules of its life (TLFS 4.2):
+/// Everything the embedded hypervisor keeps of a partition, and the rules of its life (TLFS, "Partition Management"):
 /// created, initialized, finalized, deleted, each only after the one before; a partition that was never initialized may
 /// be deleted at once.
 ///
@@ -30,6 +30,8 @@ struct PartitionState {
     var properties: PropertyStore
     /// The registers that the partition's processors have in common.
     let registers = PartitionRegisters()
+    /// The guest's writes that ring the root.
+    let doorbells = Doorbells()
 
     init(
         id: PartitionID, creation: CreatePartitionInput, parameters: EngineParameters, root: RootMemory,
@@ -98,7 +100,7 @@ struct PartitionState {
         life = .deleted
     }
 
-    // MARK: Deposits (TLFS 5.2)
+    // MARK: Deposits (TLFS, "Guest Physical Address Spaces")
 
     mutating func deposit(_ pages: [UInt64]) -> RepOutcome {
         if life == .deleted { return .refused(.invalidPartitionId) }

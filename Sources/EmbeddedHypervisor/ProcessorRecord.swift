@@ -11,6 +11,8 @@ struct ProcessorRecord {
     /// The SynIC's pages; nil: all zero.
     var simPage: [UInt8]?
     var siefPage: [UInt8]?
+    /// Messages for which a SINT's slot was not free, by SINT.
+    var waitingMessages: [UInt32: [SynICMessage]] = [:]
     /// In the order in which they apply.
     private(set) var cpuidResults: [CPUIDResultParameters] = []
     private(set) var msrResults: [UInt32: MSRActions] = [:]

@@ -1,7 +1,7 @@
 import HypercallABI
 
 extension CallCatalogue {
-    /// The life of partitions (TLFS 4.2).
+    /// The life of partitions (TLFS, "Partition Management").
     static let partitions: [CallDefinition] = [
         CallDefinition(
             .createPartition, .partitions,
