@@ -3,7 +3,7 @@ import HypercallCore
 import Hypervisor
 import Synchronization
 
-/// Messages and events (TLFS 11.10). How they reach a processor is `PartitionState`'s.
+/// Messages and events (TLFS, "Inter-Partition Communication"). How they reach a processor is `PartitionState`'s.
 ///
 /// - Through a connection, the calls check: reserved fields, more than 240 bytes, and a message type that is 0 or the
 ///   hypervisor's own (from 2^31 on), `invalidParameter`; the connection, which must be there, the root's, and for

@@ -3,7 +3,7 @@ import HypercallCore
 import Hypervisor
 import Synchronization
 
-/// Ports and connections (TLFS 11.4).
+/// Ports and connections (TLFS, "Inter-Partition Communication").
 ///
 /// The calls check in this order: reserved fields and unknown types (`invalidParameter`), the proximity domain
 /// (`invalidProximityDomainInfo`), trust levels above 0 (`invalidParameter`), the partition that the call is about and

@@ -20,16 +20,19 @@ package final class EmbeddedHypervisor: HypervisorBackend {
     ///     as 1.
     ///   - vpCount: how many processors a partition can have at most, where `setEngineParameters` does not say.
     ///   - simulation: what a simulated partition does, where `setEngineParameters` does not say.
+    ///   - host: what partitions' properties tell of the processors; nil asks the engine and this machine.
     ///   - report: is given one line for each thing an engine could not do; the status of the hypercall has no room for
     ///     it. Called from any thread, with a partition's lock held: it must not call the hypervisor.
     package init(
         engine: any ProcessorEngine, firstPartitionID: PartitionID, vpCount: Int = 1,
-        simulation: SimulationModel = SimulationModel(), report: @escaping @Sendable (String) -> Void = { _ in }
+        simulation: SimulationModel = SimulationModel(), host: HostProcessor? = nil,
+        report: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         description = engine.description
         core = EmbeddedCore(
             engine: engine, firstPartitionID: firstPartitionID,
-            parameters: EngineParameters(vpCount: vpCount, simulation: simulation), report: report)
+            parameters: EngineParameters(vpCount: vpCount, simulation: simulation),
+            host: host ?? HostProcessor(engine: engine), report: report)
         countingPort = CountingPort(HypercallDispatcher(core))
     }
 

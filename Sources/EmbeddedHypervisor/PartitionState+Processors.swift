@@ -2,7 +2,7 @@ import HypercallABI
 import HypercallCore
 import Hypervisor
 
-/// Virtual processors (TLFS 7.8).
+/// Virtual processors (TLFS, "Virtual Processor Management").
 extension PartitionState {
     /// - Throws: `invalidPartitionState` before initialize, `invalidVpIndex` for an index that is or was in use or that
     ///   the partition was not made for, `invalidParameter` for an unknown subnode or flags, `insufficientMemory`,

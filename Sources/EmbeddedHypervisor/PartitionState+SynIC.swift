@@ -2,12 +2,14 @@ import HypercallABI
 import HypercallCore
 import Hypervisor
 
-/// How messages and events reach a processor (TLFS 11.7 to 11.10).
+/// How messages and events reach a processor (TLFS, "Inter-Partition Communication" to 11.10).
 ///
-/// - A processor takes them while SCONTROL and the page's register (SIMP or SIEFP) are enabled, the page is guest memory
+/// - A processor takes them while SCONTROL and the page's register (SIMP or SIEFP) are enabled, the page is guest
+///   memory
 ///   that can be written, and the SINT is neither masked nor a proxy and has a vector of 16 or more (or only polls):
 ///   else `invalidSynicState`. "Any processor" is the first that takes them.
-/// - A message goes into the SINT's slot of the message page when the slot is free, its type last, and the SINT's vector
+/// - A message goes into the SINT's slot of the message page when the slot is free, its type last, and the SINT's
+///   vector
 ///   is asserted at the processor unless the SINT polls. While the slot is taken its flag for pending messages is set,
 ///   so that the guest writes EOM when it has freed it. That, and every change of SCONTROL, SIMP or a SINT, delivers
 ///   what waits.

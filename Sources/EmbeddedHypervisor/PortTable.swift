@@ -1,6 +1,6 @@
 import HypercallABI
 
-/// The ports and connections of all partitions and of the root (TLFS 11.4).
+/// The ports and connections of all partitions and of the root (TLFS, "Inter-Partition Communication").
 struct PortTable {
     struct PortKey: Hashable {
         var owner: PartitionID

@@ -44,7 +44,7 @@ package struct SynICMessage: HypercallStructure, Hashable {
     }
 }
 
-/// HvCallPostMessage (TLFS 11.10): the input.
+/// HvCallPostMessage (TLFS, "Inter-Partition Communication"): the input.
 package struct PostMessageInput: HypercallStructure, Hashable {
     package static let size = 256
 
@@ -78,7 +78,7 @@ package struct PostMessageInput: HypercallStructure, Hashable {
     }
 }
 
-/// HvCallSignalEvent (TLFS 11.10): the input.
+/// HvCallSignalEvent (TLFS, "Inter-Partition Communication"): the input.
 package struct SignalEventInput: HypercallStructure, Hashable {
     package static let size = 8
 

@@ -1,4 +1,5 @@
-/// A port's number within its partition (HV_PORT_ID, TLFS 11.4): 24 bits; the upper eight are reserved.
+/// A port's number within its partition (HV_PORT_ID, TLFS, "Inter-Partition Communication"): 24 bits; the upper eight
+/// are reserved.
 package struct PortID: RawRepresentable, Hashable, Sendable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }

@@ -1,7 +1,7 @@
 import HypercallABI
 
 extension CallCatalogue {
-    /// Ports, connections, messages and events (TLFS 11).
+    /// Ports, connections, messages and events (TLFS, "Inter-Partition Communication").
     static let synIC: [CallDefinition] = ports + messages
 
     private static let ofPartition: [HypercallStatus] = [

@@ -1,7 +1,7 @@
 import HypercallABI
 
 extension HypercallClient {
-    // MARK: Ports (TLFS 11.4)
+    // MARK: Ports (TLFS, "Inter-Partition Communication")
 
     package func createPort(_ input: CreatePortInput) throws(HypercallFailure) {
         try simple(.createPort, input) { _ in }
@@ -24,7 +24,7 @@ extension HypercallClient {
         try simple(.notifyPortRingEmpty, NotifyPortRingEmptyInput(sint: sint)) { _ in }
     }
 
-    // MARK: Messages and events (TLFS 11.10)
+    // MARK: Messages and events (TLFS, "Inter-Partition Communication")
 
     /// Sends a message through a connection of the root.
     package func postMessage(_ input: PostMessageInput) throws(HypercallFailure) {

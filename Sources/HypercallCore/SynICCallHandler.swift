@@ -1,6 +1,6 @@
 import HypercallABI
 
-/// Ports, connections, messages and events (TLFS 11).
+/// Ports, connections, messages and events (TLFS, "Inter-Partition Communication").
 package protocol SynICCallHandler: Sendable {
     func createPort(_ input: CreatePortInput) throws(HypercallStatus)
     func deletePort(_ input: DeletePortInput) throws(HypercallStatus)
