@@ -132,6 +132,11 @@ let package = Package(
         .target(
             name: "TestHTTP", dependencies: ["JSON", "LinuxSystem", "CLinux"], path: "Tests/Support/TestHTTP",
             swiftSettings: strict),
+        .target(
+            name: "HypercallModel",
+            dependencies: ["EmbeddedHypervisor", "Hypervisor", "HypercallABI", "HypercallCore"],
+            path: "Tests/Support/HypercallModel", swiftSettings: strict),
+        test("ModelTests", ["HypercallModel", "HypercallABI", "HypercallCore"]),
         test("ArchitectureTests", []),
         .testTarget(
             name: "HypercallTests",

@@ -1,0 +1,190 @@
+import HypercallABI
+import HypercallCore
+
+extension ModelGenerator {
+    // MARK: Partitions
+
+    mutating func create() -> ModelCall {
+        var bytes = Bytes()
+        bytes.add(random.oneIn(3) ? 0x2000 : 0 as UInt64)
+        bytes.add(random.oneIn(9) ? 0x8000_0001_0000_0003 : 0 as UInt64)
+        bytes.add(random.oneIn(5) ? 0x600 : 0x609 as UInt32)
+        bytes.add(0 as UInt32)
+        for _ in 0..<3 { bytes.add(random.oneIn(4) ? random.next() : 0) }
+        bytes.add(random.oneIn(30) ? random.one(of: [1, 2, 0x21, 1 << 12], else: 1) : 0 as UInt64)
+        return ModelCall(ControlWord(.createPartition), bytes.bytes, outputCount: 8)
+    }
+
+    private static let properties: [UInt32] = [
+        0x10000, 0x10001, 0x20000, 0x20000, 0x20001, 0x20002, 0x20003, 0x30003, 0x50002, 0x50003, 0x50005, 0x5000C,
+        0x50010, 0x50014, 0x50017, 0x60002, 0x60003, 0x60005, 0x60006, 0x6000A, 0x6000B, 0x70000, 0x12345, 0,
+    ]
+
+    mutating func partitionCall(_ model: Model) -> ModelCall {
+        let id = partition(model)
+        var bytes = Bytes()
+        bytes.add(id)
+        switch random.below(34) {
+        case 0..<3:
+            if model.partitions.count < 4 { return create() }
+            return ModelCall(ControlWord(.finalizePartition, fast: true), bytes.bytes)
+        case 3..<13: return ModelCall(ControlWord(.initializePartition, fast: !random.oneIn(6)), bytes.bytes)
+        case 13:
+            return ModelCall(ControlWord(.finalizePartition, fast: !random.oneIn(6)), bytes.bytes)
+        case 14..<17: return ModelCall(ControlWord(.deletePartition, fast: !random.oneIn(6)), bytes.bytes)
+        case 17..<25:
+            bytes.add(random.one(of: Self.properties, else: 0))
+            bytes.add(0 as UInt32)
+            return ModelCall(ControlWord(.getPartitionProperty), bytes.bytes, outputCount: 8)
+        default:
+            bytes.add(random.one(of: Self.properties, else: 0))
+            bytes.add(0 as UInt32)
+            bytes.add(random.one(of: [0, 1, 2, 100, 10_000, 10_001, 100_000, 100_001, 2048, 2049, .max], else: 0))
+            return ModelCall(ControlWord(.setPartitionProperty), bytes.bytes)
+        }
+    }
+
+    // MARK: Memory
+
+    mutating func memoryCall(_ model: Model) -> ModelCall {
+        switch random.below(36) {
+        case 0..<8: return deposit(model)
+        case 8..<11: return withdraw(model)
+        case 11..<26: return map(model)
+        default: return unmap(model)
+        }
+    }
+
+    private mutating func deposit(_ model: Model) -> ModelCall {
+        let id = random.oneIn(12) ? Model.own : partition(model)
+        // A partition lives by its deposits: mostly what it needs at once.
+        let count = random.oneIn(3) ? 100 + random.below(200) : repetitions(most: 511)
+        var bytes = Bytes()
+        bytes.add(id)
+        var page = rootPage(model)
+        for _ in 0..<count {
+            bytes.add(page)
+            page = random.oneIn(100) ? rootPage(model) : page &+ 1
+        }
+        return ModelCall(repeated(.depositMemory, count), bytes.bytes)
+    }
+
+    private mutating func withdraw(_ model: Model) -> ModelCall {
+        var bytes = Bytes()
+        bytes.add(random.oneIn(8) ? Model.own : partition(model))
+        bytes.add(random.oneIn(20) ? random.next() : 0)
+        let count = random.oneIn(2) ? 512 : repetitions(most: 512)
+        return ModelCall(repeated(.withdrawMemory, count), bytes.bytes, outputCount: 8 * count)
+    }
+
+    /// Guest pages close together, so that ranges meet.
+    private mutating func guestPage(aligned: Bool) -> UInt64 {
+        if random.oneIn(80) { return random.one(of: [(1 << 40) - 1, (1 << 40) - 512, 1 << 40, .max, .max - 511], else: 0) }
+        return aligned ? 512 * random.below(UInt64(6)) : random.below(UInt64(3000))
+    }
+
+    private mutating func map(_ model: Model) -> ModelCall {
+        let isLarge = random.oneIn(12)
+        var flags: UInt32 = random.one(of: [0x1, 0x1, 0x3, 0xF, 0xF, 0x7, 0, 0x2, 0x8, 0x1_0000, 0x20_0003], else: 0x1)
+        if isLarge { flags |= 0x8000_0000 }
+        if random.oneIn(40) { flags ^= 1 << UInt32(random.below(32)) }
+        let count = isLarge ? 1 + random.below(2) : repetitions(most: 509)
+        var bytes = Bytes()
+        bytes.add(partition(model))
+        bytes.add(guestPage(aligned: isLarge && !random.oneIn(20)))
+        bytes.add(flags)
+        bytes.add(UInt32(truncatingIfNeeded: random.next()))
+        var page = rootPage(model)
+        if isLarge, !random.oneIn(20) { page = page / 512 * 512 }
+        for _ in 0..<count {
+            bytes.add(page)
+            page = random.oneIn(50) ? rootPage(model) : page &+ (isLarge ? 512 : 1)
+        }
+        return ModelCall(repeated(.mapGpaPages, count), bytes.bytes)
+    }
+
+    private mutating func unmap(_ model: Model) -> ModelCall {
+        let isLarge = random.oneIn(6)
+        var bytes = Bytes()
+        bytes.add(partition(model))
+        bytes.add(guestPage(aligned: isLarge && !random.oneIn(20)))
+        bytes.add(isLarge ? 2 : 0 as UInt32)
+        bytes.add(UInt32(truncatingIfNeeded: random.next()))
+        let count = isLarge ? 1 + random.below(6) : repetitions(most: random.oneIn(10) ? 4095 : 600)
+        return ModelCall(repeated(.unmapGpaPages, count), bytes.bytes)
+    }
+
+    // MARK: Processors
+
+    private mutating func index() -> UInt32 {
+        random.oneIn(30) ? random.one(of: [3, 4, 0x7FF, 0x800, .max], else: 3) : UInt32(random.below(3))
+    }
+
+    private mutating func registerName() -> UInt32 {
+        random.oneIn(12)
+            ? random.one(of: [0x20012, 0x1FFFF, 0xFFFF_FFFF, 0x0000_FFFF], else: 1)
+            : random.one(of: [0, 0x90003, 0x20000 + UInt32(random.below(18)), 0x20000, 0x20010], else: 0)
+    }
+
+    mutating func processorCall(_ model: Model) -> ModelCall {
+        var bytes = Bytes()
+        bytes.add(partition(model))
+        bytes.add(index())
+        switch random.below(28) {
+        case 0..<8:
+            bytes.add(UInt8(random.below(4)))
+            bytes.add(0 as UInt16)
+            bytes.add(random.oneIn(20) ? UInt8(random.below(256)) : 0)
+            bytes.add(random.next())
+            bytes.add(0 as UInt64)
+            bytes.add(0 as UInt64)
+            return ModelCall(ControlWord(.createVp), bytes.bytes)
+        case 8:
+            bytes.add(0 as UInt32)
+            return ModelCall(ControlWord(.deleteVp, fast: !random.oneIn(6)), bytes.bytes)
+        case 9..<19:
+            bytes.add(random.oneIn(20) ? UInt32(random.below(64)) : 0)
+            let count = repetitions(most: 200)
+            for _ in 0..<count { bytes.add(registerName()) }
+            return ModelCall(repeated(.getVpRegisters, count), bytes.bytes, outputCount: 16 * count)
+        default:
+            bytes.add(random.oneIn(20) ? UInt32(random.below(64)) : 0)
+            let count = repetitions(most: 120)
+            for _ in 0..<count {
+                let name = registerName()
+                bytes.add(name)
+                bytes.add(0 as UInt32)
+                bytes.add(0 as UInt64)
+                bytes.add(name == 0 ? random.below(UInt64(2)) : random.next())
+                bytes.add(name == 0 ? 0 : random.next())
+            }
+            return ModelCall(repeated(.setVpRegisters, count), bytes.bytes)
+        }
+    }
+
+    // MARK: Questions
+
+    /// Calls that read all there is of a partition and change nothing.
+    static func questions(_ id: UInt64, _ partition: Model.Partition) -> [ModelCall] {
+        var calls: [ModelCall] = []
+        for property in properties {
+            var bytes = Bytes()
+            bytes.add(id)
+            bytes.add(property)
+            bytes.add(0 as UInt32)
+            calls.append(ModelCall(ControlWord(.getPartitionProperty), bytes.bytes, outputCount: 8))
+        }
+        let names: [UInt32] = [0, 0x90003] + Array(Model.engineRegisters)
+        for index in partition.processors.keys.sorted() {
+            var bytes = Bytes()
+            bytes.add(id)
+            bytes.add(index)
+            bytes.add(0 as UInt32)
+            for name in names { bytes.add(name) }
+            calls.append(
+                ModelCall(
+                    ControlWord(.getVpRegisters, repCount: names.count), bytes.bytes, outputCount: 16 * names.count))
+        }
+        return calls
+    }
+}
