@@ -93,7 +93,7 @@ package protocol VirtualProcessor: AnyObject, Sendable {
     func completeRead(_ value: UInt64)
 
     /// Answers the `cpuid` that `run` just returned.
-    func completeCPUID(_ result: CPUIDResult)
+    func completeCPUID(_ result: CPUIDRegisters)
 
     /// Answers the `msrRead` or `msrWrite` that `run` just returned with a #GP in the guest.
     func failAccess()
@@ -104,20 +104,5 @@ package protocol VirtualProcessor: AnyObject, Sendable {
 
 extension VirtualProcessor {
     /// Processors that never exit for CPUID have nothing to answer.
-    package func completeCPUID(_ result: CPUIDResult) {}
-}
-
-/// What CPUID leaves in the registers.
-package struct CPUIDResult: Equatable, Sendable {
-    package var eax: UInt32
-    package var ebx: UInt32
-    package var ecx: UInt32
-    package var edx: UInt32
-
-    package init(eax: UInt32, ebx: UInt32, ecx: UInt32, edx: UInt32) {
-        self.eax = eax
-        self.ebx = ebx
-        self.ecx = ecx
-        self.edx = edx
-    }
+    package func completeCPUID(_ result: CPUIDRegisters) {}
 }

@@ -36,6 +36,10 @@ package enum EmulationStep: Equatable, Sendable {
     case read(gpa: UInt64, size: UInt8)
     /// A device's register has to be written. `size` is 1, 2, 4 or 8; the other bits of `value` are zero.
     case write(gpa: UInt64, size: UInt8, value: UInt64)
+    /// An I/O port has to be read (IN, INS): the value goes into the following `next`. `size` is 1, 2 or 4.
+    case readPort(port: UInt16, size: UInt8)
+    /// An I/O port has to be written (OUT, OUTS). `size` is 1, 2 or 4; the other bits of `value` are zero.
+    case writePort(port: UInt16, size: UInt8, value: UInt32)
     /// The instruction is done (a repeated string instruction perhaps only in part: it stands at itself again), and
     /// this is the processor's state now.
     case finished(GuestState)

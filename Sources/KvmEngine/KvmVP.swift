@@ -36,7 +36,11 @@ final class KvmVP: EngineVP, @unchecked Sendable {
         } catch {
             throw HypervisorError("KVM cannot make virtual processor \(index): \(error)")
         }
-        gate = RunGate(runPage: memory)
+        let runMemory = memory
+        // The kvm_run page lives as long as its mapping, which the closure keeps.
+        gate = RunGate(
+            prepareThread: { hv_kvm_prepare_thread() },
+            demand: { hv_kvm_run_set_immediate_exit(runMemory.run, 1) }, signal: hv_kvm_kick_signal())
         let entries = CPUIDEntry.forProcessor(
             index, of: vpCount, supported: engine.supportedCPUID, hasTSCDeadlineTimer: engine.hasTSCDeadlineTimer)
         do {

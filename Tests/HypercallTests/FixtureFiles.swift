@@ -36,8 +36,8 @@ enum Fixture {
     }
 
     /// A structure's size and fields.
-    static func layout(_ name: String) throws -> StructLayout {
-        let structs = try json("structs.json")
+    static func layout(_ name: String, in file: String = "structs.json") throws -> StructLayout {
+        let structs = try json(file)
         guard case .object(let entry)? = structs[name], case .integer(let size)? = entry["size"],
             case .array(let fields)? = entry["fields"]
         else { throw FixtureError(name) }
