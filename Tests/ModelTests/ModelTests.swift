@@ -6,7 +6,7 @@ import Testing
 
 /// The hypervisor against the model, over random calls. `HVROOT_MODEL_SEED` repeats a run, `HVROOT_MODEL_CALLS` makes
 /// it longer or shorter.
-@Suite struct ModelTests {
+@Suite(.serialized) struct ModelTests {
     private static let callsInASequence = 500
 
     private static func setting(_ name: String) -> UInt64? {
@@ -36,15 +36,20 @@ import Testing
         // What is never reached is not tested: every call has to succeed and to fail.
         for code in Model.coveredCodes {
             let name = CallCode(rawValue: code)
-            #expect(tally[UInt32(code) << 16, default: 0] > total / 10_000, "\(name) hardly ever succeeds")
+            #expect(
+                Self.neverSucceed.contains(name) || tally[UInt32(code) << 16, default: 0] > total / 10_000,
+                "\(name) hardly ever succeeds")
             for status in CallCatalogue.definition(of: name)?.statuses ?? [] where !Self.unreachable.contains(status) {
                 #expect(tally[UInt32(code) << 16 | UInt32(status.rawValue)] != nil, "\(name) never ends with \(status)")
             }
         }
     }
 
-    /// The model's engine never fails.
-    private static let unreachable: Set<HypercallStatus> = [.operationFailed]
+    /// The model's engine never fails, and a sequence is too short for the most results.
+    private static let unreachable: Set<HypercallStatus> = [.operationFailed, .noResources]
+
+    /// What they ask for does not exist here.
+    private static let neverSucceed: Set<CallCode> = [.enableVpVtl, .releaseSparseSpaPageHostAccess]
 
     private func report(_ tally: [UInt32: Int]) {
         for key in tally.keys.sorted() {
@@ -55,7 +60,12 @@ import Testing
     }
 
     /// Calls that the model does not know yet, and why.
-    private static let excluded: [CallCode: String] = [:]
+    private static let excluded: [CallCode: String] = [
+        .translateVirtualAddress: "a page walk, which is a model of its own: PageWalkTests go through its cases",
+        .translateVirtualAddressEx: "as HvCallTranslateVirtualAddress",
+        .dispatchVp: "runs guest code: tested where processors run",
+        .getLogicalProcessorRunTime: "tells the host's clock",
+    ]
 
     @Test func everyCallIsCoveredOrExcluded() {
         for code in CallCatalogue.codes {

@@ -78,11 +78,13 @@ extension Model {
 
     // MARK: Guest memory
 
-    /// The pages of a call's first repetition that is still to do, and how many each is; nil where they leave the
-    /// guest's address space or do not begin where they must.
-    private static func range(_ call: ModelCall, isLarge: Bool) -> Range<UInt64>? {
+    /// The guest pages of the repetitions that are still to do; nil where they leave the guest's address space or do not
+    /// begin where they must.
+    ///
+    /// - Parameter offset: where the input has the page of repetition 0.
+    static func range(_ call: ModelCall, isLarge: Bool, at offset: Int = 8) -> Range<UInt64>? {
         let stride: UInt64 = isLarge ? 512 : 1
-        let (first, overflow) = call.word64(8).addingReportingOverflow(UInt64(call.control.repStart) * stride)
+        let (first, overflow) = call.word64(offset).addingReportingOverflow(UInt64(call.control.repStart) * stride)
         let count = UInt64(call.control.repCount - call.control.repStart) * stride
         if overflow || first > endOfGuestPages || count > endOfGuestPages - first { return nil }
         if first % stride != 0 { return nil }

@@ -75,6 +75,8 @@ extension Model {
 
     // MARK: Properties
 
+    static let accessTracking: UInt32 = 0x50005
+
     /// What a property may be, and what it is until it is set.
     enum PropertyRule {
         case fixed(UInt64)
@@ -136,7 +138,12 @@ extension Model {
             if partition.life != .created { wrong.insert(.invalidPartitionState) }
         }
         if !wrong.isEmpty { return .refused(wrong) }
+        let before = partitions[id]?.properties[call.word32(8)] ?? 0
         partitions[id]?.properties[call.word32(8)] = value
+        // When the tracking of accesses begins or ends, every page counts as written.
+        if call.word32(8) == Self.accessTracking, before != value, let pages = partitions[id]?.guest.keys {
+            for page in Array(pages) { partitions[id]?.guest[page]?.isDirty = true }
+        }
         return .success()
     }
 

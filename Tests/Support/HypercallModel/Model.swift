@@ -18,6 +18,11 @@ package struct Model {
         /// Nil: known, but without access.
         var source: UInt64?
         var flags: UInt32
+        /// Whether it was written since that was last cleared.
+        var isDirty = true
+
+        var isReadable: Bool { source != nil && flags & 0x1 != 0 }
+        var isWritable: Bool { isReadable && flags & 0x2 != 0 }
     }
 
     /// What two mebibytes of guest memory hold.
@@ -34,8 +39,21 @@ package struct Model {
     enum Life { case created, active, finalized }
 
     struct Processor {
+        /// In the engine.
         var registers: [UInt32: RegisterValue] = [:]
-        var isSuspended = false
+        /// The hypervisor's own.
+        var kept: [UInt32: UInt64] = [:]
+        /// The registers that suspend and are set.
+        var suspensions: Set<UInt32> = []
+        /// Four synthetic timers of five words: pending, configuration, count, adjustment, expiration.
+        var timers = [UInt64](repeating: 0, count: 20)
+        var isStarted = false
+        /// Pages shared with the runner, and whether the hypervisor made them.
+        var statePages: [UInt16: Bool] = [:]
+        /// The SynIC's message and event flags pages by the type of the state.
+        var synicPages: [UInt32: [UInt8]] = [:]
+        /// What HvCallRegisterInterceptResult said of CPUID, as words of its input, the last said last.
+        var cpuidResults: [[UInt32]] = []
     }
 
     struct Partition {
@@ -48,9 +66,15 @@ package struct Model {
         var processors: [UInt32: Processor] = [:]
         var deletedProcessors: Set<UInt32> = []
         var properties: [UInt32: UInt64] = [:]
+        /// Registers that all processors have in common.
+        var shared: [UInt32: UInt64] = [:]
 
         /// Deposited pages that the hypervisor has put to use.
-        var used: Int { life == .active ? 160 + 80 * processors.count + tables : 0 }
+        var used: Int {
+            guard life == .active else { return 0 }
+            let own = processors.values.reduce(0) { $0 + $1.statePages.values.reduce(0) { $0 + ($1 ? 1 : 0) } }
+            return 160 + 80 * processors.count + own + tables
+        }
         var free: Int { deposited.count - used }
     }
 
@@ -59,6 +83,8 @@ package struct Model {
     /// Pages of the root that are deposited or mapped.
     var root: [UInt64: RootPage] = [:]
     var rootDeposited: Set<UInt64> = []
+    /// What was written into pages of the root; all others are zero.
+    var content: [UInt64: [UInt8]] = [:]
 
     package init(_ configuration: ModelConfiguration) { self.configuration = configuration }
 
@@ -73,9 +99,9 @@ package struct Model {
 package struct ModelConfiguration: Sendable {
     package var firstPartition: UInt64 = 7
     package var vpCount: UInt32 = 3
-    /// Page numbers of the root's memory: two pieces with a hole, 2 MiB aligned. Nothing touches them.
+    /// Page numbers of the root's memory: two pieces with a hole, at 2 MiB boundaries.
     package var rootPages: [Range<UInt64>] = [
-        0x1_0000_0000..<0x1_0000_0C00, 0x1_0000_0E00..<0x1_0000_1400,
+        0x2_0000_0000..<0x2_0000_0C00, 0x2_0000_0E00..<0x2_0000_1400,
     ]
     package init() {}
 }
@@ -137,7 +163,8 @@ extension Model {
         guard let form = Self.forms[call.control.code.rawValue] else { return .refused([.invalidHypercallCode]) }
         let start = form.repetition == nil ? 0 : call.control.repStart
         if let refusal = Self.refusal(call, form) { return .refused([refusal], start: start) }
-        return partitionCall(call) ?? memoryCall(call, answer) ?? processorCall(call)
+        return partitionCall(call) ?? memoryCall(call, answer) ?? guestAccessCall(call)
+            ?? processorCall(call, answer) ?? processorStateCall(call, answer)
             ?? .refused([.invalidHypercallCode], start: start)
     }
 

@@ -1,10 +1,11 @@
 import EmbeddedHypervisor
+import Glibc
 import HypercallABI
 import HypercallCore
 import Hypervisor
 import Synchronization
 
-/// A hypervisor and the model side by side: each call is made in both.
+/// A hypervisor and the model side by side: each call is made in both. Only one at a time: all share the root's memory.
 package struct ModelBench {
     package private(set) var model: Model
     let engine = ModelEngine()
@@ -19,11 +20,23 @@ package struct ModelBench {
             engine: engine, firstPartitionID: PartitionID(rawValue: configuration.firstPartition),
             vpCount: Int(configuration.vpCount))
         port = hypervisor.port
+        let mapped = RootPages.isMapped
         for pages in configuration.rootPages {
-            // Sound: a name for addresses that nobody uses; neither the hypervisor nor this engine touches them.
             guard let base = UnsafeMutableRawPointer(bitPattern: UInt(pages.lowerBound) * 4096) else { continue }
+            // Sound: the range lies in the mapping, which is nobody else's. Its pages are all zero again with that.
+            if mapped { madvise(base, pages.count * 4096, MADV_DONTNEED) }
             hypervisor.registerRootMemory(base: base, count: pages.count * 4096)
         }
+    }
+
+    /// The root's memory: one mapping for all benches of a process, always at the same addresses, since they are in the
+    /// calls that a seed repeats.
+    private enum RootPages {
+        static let isMapped: Bool = {
+            let base = UnsafeMutableRawPointer(bitPattern: 0x2000_0000_0000 as UInt)
+            let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE
+            return mmap(base, 0x1400 * 4096, PROT_READ | PROT_WRITE, Int32(flags), -1, 0) == base
+        }()
     }
 
     /// Makes a call in both.
@@ -95,14 +108,14 @@ package struct ModelBench {
         let pieces = engine.partition(id)?.state.withLock { $0.pieces } ?? []
         for piece in pieces {
             for (offset, page) in piece.pages.enumerated() {
-                found[page] = Model.GuestPage(source: piece.host + UInt64(offset), flags: UInt32(piece.access.rawValue))
+                found[page] = Model.GuestPage(source: piece.host + UInt64(offset), flags: UInt32(piece.access.rawValue), isDirty: false)
             }
         }
         var expected: [UInt64: Model.GuestPage] = [:]
         for (page, guest) in partition.guest {
             guard let source = guest.source, guest.flags & 0x1 != 0 else { continue }
             let access = (guest.flags & 0x2 != 0 ? 1 : 0) | (guest.flags & 0xC != 0 ? 2 : 0) as UInt32
-            expected[page] = Model.GuestPage(source: source, flags: access)
+            expected[page] = Model.GuestPage(source: source, flags: access, isDirty: false)
         }
         if found == expected { return nil }
         let pages = Set(found.keys).union(expected.keys).filter { found[$0] != expected[$0] }

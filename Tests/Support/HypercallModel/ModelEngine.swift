@@ -87,6 +87,15 @@ final class ModelEnginePartition: EnginePartition {
     func signalMSI(address: UInt64, data: UInt32) throws(HypervisorError) {}
     func setIOAPICMessages(_ messages: [IOAPICMessage?]) throws(HypervisorError) {}
 
+    func installIntercept(type: UInt32, access: UInt32, parameter: UInt64) throws(HypercallStatus) {
+        if !Model.engineIntercepts(type) { throw HypercallStatus.featureUnavailable }
+    }
+
+    func setDirtyTracking(_ isOn: Bool) throws(HypervisorError) {}
+
+    /// No processor runs, so none writes.
+    func takeDirtyPages(_ range: Range<UInt64>) throws(HypercallStatus) -> [Range<UInt64>] { [] }
+
     func close() {
         state.withLock { state in
             if state.isClosed { state.complaints.append("closed twice") }
@@ -107,18 +116,23 @@ final class ModelEngineVP: EngineVP {
     func cancelRun() {}
 
     func registers(_ names: [RegisterName]) throws(HypercallStatus) -> [RegisterValue] {
-        for name in names where !Model.engineRegisters.contains(name.rawValue) {
+        for name in names where !Model.isInEngine(name.rawValue) {
             throw HypercallStatus.invalidParameter
         }
         return values.withLock { values in names.map { values[$0] ?? RegisterValue(0) } }
     }
 
     func setRegisters(_ registers: [RegisterAssociation]) throws(HypercallStatus) {
-        for register in registers where !Model.engineRegisters.contains(register.name.rawValue) {
+        for register in registers where !Model.isInEngine(register.name.rawValue) {
             throw HypercallStatus.invalidParameter
         }
         values.withLock { values in
             for register in registers { values[register.name] = register.value }
         }
+    }
+
+    func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDRegisters {
+        let words = Model.engineCPUID(leaf, subleaf)
+        return CPUIDRegisters(eax: words[0], ebx: words[1], ecx: words[2], edx: words[3])
     }
 }

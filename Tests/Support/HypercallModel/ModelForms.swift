@@ -13,8 +13,10 @@ struct ModelForm {
 
 extension Model {
     /// The calls that the model knows: each group says its own.
-    static let forms: [UInt16: ModelForm] = partitionForms.merging(memoryForms) { a, _ in a }
-        .merging(processorForms) { a, _ in a }
+    static let forms: [UInt16: ModelForm] = [
+        partitionForms, memoryForms, guestAccessForms, processorForms, processorStateForms,
+    ]
+    .reduce(into: [:]) { all, group in all.merge(group) { first, _ in first } }
 
     /// The codes that the model answers as the specification does.
     package static let coveredCodes: Set<UInt16> = Set(forms.keys)

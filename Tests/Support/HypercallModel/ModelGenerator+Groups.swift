@@ -78,7 +78,7 @@ extension ModelGenerator {
     }
 
     /// Guest pages close together, so that ranges meet.
-    private mutating func guestPage(aligned: Bool) -> UInt64 {
+    mutating func guestPage(aligned: Bool) -> UInt64 {
         if random.oneIn(80) { return random.one(of: [(1 << 40) - 1, (1 << 40) - 512, 1 << 40, .max, .max - 511], else: 0) }
         return aligned ? 512 * random.below(UInt64(6)) : random.below(UInt64(3000))
     }
@@ -114,51 +114,43 @@ extension ModelGenerator {
         return ModelCall(repeated(.unmapGpaPages, count), bytes.bytes)
     }
 
-    // MARK: Processors
+    // MARK: Access to guest memory
 
-    private mutating func index() -> UInt32 {
-        random.oneIn(30) ? random.one(of: [3, 4, 0x7FF, 0x800, .max], else: 3) : UInt32(random.below(3))
-    }
-
-    private mutating func registerName() -> UInt32 {
-        random.oneIn(12)
-            ? random.one(of: [0x20012, 0x1FFFF, 0xFFFF_FFFF, 0x0000_FFFF], else: 1)
-            : random.one(of: [0, 0x90003, 0x20000 + UInt32(random.below(18)), 0x20000, 0x20010], else: 0)
-    }
-
-    mutating func processorCall(_ model: Model) -> ModelCall {
+    mutating func guestAccessCall(_ model: Model) -> ModelCall {
         var bytes = Bytes()
-        bytes.add(partition(model))
-        bytes.add(index())
-        switch random.below(28) {
-        case 0..<8:
-            bytes.add(UInt8(random.below(4)))
-            bytes.add(0 as UInt16)
-            bytes.add(random.oneIn(20) ? UInt8(random.below(256)) : 0)
-            bytes.add(random.next())
-            bytes.add(0 as UInt64)
-            bytes.add(0 as UInt64)
-            return ModelCall(ControlWord(.createVp), bytes.bytes)
-        case 8:
-            bytes.add(0 as UInt32)
-            return ModelCall(ControlWord(.deleteVp, fast: !random.oneIn(6)), bytes.bytes)
-        case 9..<19:
-            bytes.add(random.oneIn(20) ? UInt32(random.below(64)) : 0)
-            let count = repetitions(most: 200)
-            for _ in 0..<count { bytes.add(registerName()) }
-            return ModelCall(repeated(.getVpRegisters, count), bytes.bytes, outputCount: 16 * count)
-        default:
-            bytes.add(random.oneIn(20) ? UInt32(random.below(64)) : 0)
-            let count = repetitions(most: 120)
-            for _ in 0..<count {
-                let name = registerName()
-                bytes.add(name)
-                bytes.add(0 as UInt32)
-                bytes.add(0 as UInt64)
-                bytes.add(name == 0 ? random.below(UInt64(2)) : random.next())
-                bytes.add(name == 0 ? 0 : random.next())
+        switch random.below(10) {
+        case 0..<3:
+            bytes.add(partition(model))
+            bytes.add(random.one(of: [0, 4, 4, 8, 1, 2, 3, 12, 16], else: 0) as UInt64)
+            bytes.add(guestPage(aligned: false))
+            let count = repetitions(most: 4000)
+            return ModelCall(repeated(.getGpaPagesAccessStates, count), bytes.bytes, outputCount: count)
+        case 3..<8:
+            let isWrite = random.oneIn(2)
+            bytes.add(partition(model))
+            bytes.add(index())
+            bytes.add(random.oneIn(20) ? UInt32(random.below(20)) : UInt32(1 + random.below(16)))
+            // Near the ends of pages now and then.
+            let offset = random.oneIn(2) ? 4080 + random.below(16 as UInt64) : random.below(4096 as UInt64)
+            bytes.add(guestPage(aligned: false) &* 4096 &+ offset)
+            bytes.add(random.oneIn(20) ? 0x100 : random.below(256 as UInt64))
+            if isWrite {
+                bytes.add(random.next())
+                bytes.add(random.next())
             }
-            return ModelCall(repeated(.setVpRegisters, count), bytes.bytes)
+            return ModelCall(ControlWord(isWrite ? .writeGpa : .readGpa), bytes.bytes, outputCount: isWrite ? 8 : 24)
+        default:
+            bytes.add(random.oneIn(20) ? 4 : UInt32(random.below(4)))
+            let flags: UInt32 = random.one(of: [0, 1, 2, 4, 5, 8, 3, 12, 16], else: 0)
+            bytes.add(flags)
+            bytes.add(partition(model))
+            let count = repetitions(most: 500)
+            for _ in 0..<count {
+                let page = rootPage(model)
+                bytes.add(flags & 4 != 0 && !random.oneIn(12) ? page / 512 * 512 : page)
+            }
+            let code: CallCode = random.oneIn(3) ? .releaseSparseSpaPageHostAccess : .acquireSparseSpaPageHostAccess
+            return ModelCall(repeated(code, count), bytes.bytes)
         }
     }
 
@@ -174,7 +166,7 @@ extension ModelGenerator {
             bytes.add(0 as UInt32)
             calls.append(ModelCall(ControlWord(.getPartitionProperty), bytes.bytes, outputCount: 8))
         }
-        let names: [UInt32] = [0, 0x90003] + Array(Model.engineRegisters)
+        let names = registerNames
         for index in partition.processors.keys.sorted() {
             var bytes = Bytes()
             bytes.add(id)
@@ -184,6 +176,11 @@ extension ModelGenerator {
             calls.append(
                 ModelCall(
                     ControlWord(.getVpRegisters, repCount: names.count), bytes.bytes, outputCount: 16 * names.count))
+            var timers = Bytes()
+            timers.add(id)
+            timers.add(index)
+            for word in [0, 4, 0, 0, 0, 0, 0] as [UInt32] { timers.add(word) }
+            calls.append(ModelCall(ControlWord(.getVpState), timers.bytes, outputCount: 200))
         }
         return calls
     }

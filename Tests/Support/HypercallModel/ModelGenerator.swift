@@ -38,10 +38,14 @@ package struct ModelGenerator {
         let choice = random.below(100)
         if model.partitions.isEmpty || choice < 2 {
             call = create()
-        } else if choice < 36 {
+        } else if choice < 32 {
             call = partitionCall(model)
-        } else if choice < 72 {
+        } else if choice < 62 {
             call = memoryCall(model)
+        } else if choice < 70 {
+            call = guestAccessCall(model)
+        } else if choice < 82 {
+            call = processorStateCall(model)
         } else {
             call = processorCall(model)
         }
@@ -60,7 +64,7 @@ package struct ModelGenerator {
 
     /// A page of the root, nearly always.
     mutating func rootPage(_ model: Model) -> UInt64 {
-        if random.oneIn(60) { return random.one(of: [0, .max, 1 << 52, (1 << 52) - 1, 0x1_0000_0CFF], else: 0) }
+        if random.oneIn(60) { return random.one(of: [0, .max, 1 << 52, (1 << 52) - 1, 0x2_0000_0CFF], else: 0) }
         let pages = model.configuration.rootPages[random.below(model.configuration.rootPages.count)]
         return pages.lowerBound + random.below(UInt64(pages.count))
     }

@@ -8,6 +8,12 @@ package struct ModelFailure {
     package var step: Int
     package var difference: String
 
+    package init(calls: [ModelCall], step: Int, difference: String) {
+        self.calls = calls
+        self.step = step
+        self.difference = difference
+    }
+
     /// The sequence as a list to read.
     package var report: String {
         var lines = ["after \(step + 1) of \(calls.count) calls: \(difference)"]
