@@ -32,21 +32,31 @@ import Testing
             made += Self.callsInASequence
         }
         report(tally)
-        guard total >= 100_000 else { return }
+        guard total >= 500_000 else { return }
         // What is never reached is not tested: every call has to succeed and to fail.
         for code in Model.coveredCodes {
             let name = CallCode(rawValue: code)
             #expect(
-                Self.neverSucceed.contains(name) || tally[UInt32(code) << 16, default: 0] > total / 10_000,
+                Self.neverSucceed.contains(name) || tally[UInt32(code) << 16, default: 0] > total / 20_000,
                 "\(name) hardly ever succeeds")
-            for status in CallCatalogue.definition(of: name)?.statuses ?? [] where !Self.unreachable.contains(status) {
+            for status in CallCatalogue.definition(of: name)?.statuses ?? [] where !Self.isUnreachable(status, by: name)
+            {
                 #expect(tally[UInt32(code) << 16 | UInt32(status.rawValue)] != nil, "\(name) never ends with \(status)")
             }
         }
     }
 
     /// The model's engine never fails, and a sequence is too short for the most results.
-    private static let unreachable: Set<HypercallStatus> = [.operationFailed, .noResources]
+    private static func isUnreachable(_ status: HypercallStatus, by code: CallCode) -> Bool {
+        switch status {
+        case .operationFailed,
+            .noResources where code == .registerInterceptResult:
+            true
+        // The model's engine has no registers with bits that can't be set.
+        case .invalidRegisterValue: code == .startVp
+        default: false
+        }
+    }
 
     /// What they ask for does not exist here.
     private static let neverSucceed: Set<CallCode> = [.enableVpVtl, .releaseSparseSpaPageHostAccess]
@@ -61,7 +71,7 @@ import Testing
 
     /// Calls that the model does not know yet, and why.
     private static let excluded: [CallCode: String] = [
-        .translateVirtualAddress: "a page walk, which is a model of its own: PageWalkTests go through its cases",
+        .translateVirtualAddress: "a page walk, which is a model of its own: TranslationTests go through its cases",
         .translateVirtualAddressEx: "as HvCallTranslateVirtualAddress",
         .dispatchVp: "runs guest code: tested where processors run",
         .getLogicalProcessorRunTime: "tells the host's clock",
@@ -85,18 +95,19 @@ import Testing
             calls.append(call)
             #expect(bench.make(call) == nil)
         }
-        #expect(ModelRun.replay(calls, thorough: false) == nil)
+        #expect(ModelRun.replay(ModelConfiguration(), calls, thorough: false) == nil)
         // An answer that is not the hypervisor's.
         var model = Model(ModelConfiguration())
         let creation = try #require(calls.first { $0.control.code == .createPartition && $0.input.count == 56 })
         let wrong = ModelAnswer(result: ResultWord(.timeOut), output: [])
         #expect(model.follow(creation, wrong)?.contains("HV_STATUS_TIME_OUT") == true)
-        let shrunk = ModelRun.shrink(ModelFailure(calls: calls, step: 199, difference: "none")) { calls in
+        let shrunk = ModelRun.shrink(ModelFailure(ModelConfiguration(), calls: calls, step: 199, difference: "none")) {
+            configuration, calls in
             // "Fails" where partition 7 is made and a property of it is set.
             guard calls.contains(where: { $0.control.code == .createPartition }),
                 let last = calls.lastIndex(where: { $0.control.code == .setPartitionProperty })
             else { return nil }
-            return ModelFailure(calls: calls, step: last, difference: "of the test")
+            return ModelFailure(configuration, calls: calls, step: last, difference: "of the test")
         }
         #expect(shrunk.calls.count == 2)
         #expect(shrunk.report.contains("HvCallSetPartitionProperty") || shrunk.report.contains("1. "))

@@ -32,6 +32,7 @@ extension Model {
         if range == nil { wrong.insert(.invalidParameter) }
         guard let partition = partitions[id] else { return .refused(wrong.union([.invalidPartitionId]), start: start) }
         if partition.life != .active { wrong.insert(.invalidPartitionState) }
+        if wrong.isEmpty, !configuration.isEngineWhole { wrong.insert(.featureUnavailable) }
         if partition.properties[Self.accessTracking] ?? 0 == 0 { wrong.insert(.invalidPartitionState) }
         guard wrong.isEmpty, let range else { return .refused(wrong, start: start) }
         var states: [UInt8] = []

@@ -100,6 +100,7 @@ extension Model {
         guard wrong.isEmpty, let processor = partitions[call.word64(0)]?.processors[call.word32(8)] else {
             return .refused(wrong, start: start)
         }
+        if !configuration.isEngineWhole { return .refused([.featureUnavailable], start: start) }
         var expected = Expectation(statuses: [.success], completed: call.control.repCount)
         for index in start..<call.control.repCount {
             let leaf = call.word32(24 + 24 * index)

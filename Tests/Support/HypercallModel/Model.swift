@@ -99,11 +99,24 @@ package struct Model {
 package struct ModelConfiguration: Sendable {
     package var firstPartition: UInt64 = 7
     package var vpCount: UInt32 = 3
+    /// Whether the engine can tell of written pages and of CPUID.
+    package var isEngineWhole = true
+    /// The most partitions that are made on purpose; the root's own pages suffice for 16.
+    package var partitionLimit = 4
     /// Page numbers of the root's memory: two pieces with a hole, at 2 MiB boundaries.
     package var rootPages: [Range<UInt64>] = [
         0x2_0000_0000..<0x2_0000_0C00, 0x2_0000_0E00..<0x2_0000_1400,
     ]
     package init() {}
+
+    /// One of the kinds there are.
+    package init(kind: UInt64) {
+        isEngineWhole = kind % 8 != 0
+        if kind % 8 == 1 { partitionLimit = 24 }
+    }
+
+    /// The ids that partitions can have.
+    var partitionIDs: Range<UInt64> { firstPartition..<(firstPartition + 32) }
 }
 
 /// How a call has to end.

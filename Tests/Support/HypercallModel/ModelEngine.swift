@@ -11,10 +11,13 @@ final class ModelEngine: ProcessorEngine {
     func createPartition(
         _ configuration: EnginePartitionConfiguration
     ) throws(HypervisorError) -> any EnginePartition {
-        let partition = ModelEnginePartition()
+        let partition = ModelEnginePartition(isWhole: isWhole)
         partitions.withLock { $0[configuration.partitionID.rawValue] = partition }
         return partition
     }
+
+    private let isWhole: Bool
+    init(isWhole: Bool) { self.isWhole = isWhole }
 
     func partition(_ id: UInt64) -> ModelEnginePartition? { partitions.withLock { $0[id] } }
 
@@ -40,6 +43,8 @@ final class ModelEnginePartition: EnginePartition {
     }
 
     let state = Mutex(State())
+    private let isWhole: Bool
+    init(isWhole: Bool) { self.isWhole = isWhole }
 
     func map(gpa: UInt64, hostAddress: UInt, count: UInt64, access: GPAAccess) throws(HypervisorError) {
         state.withLock { state in
@@ -81,7 +86,7 @@ final class ModelEnginePartition: EnginePartition {
         state.withLock { state in
             if !state.processors.insert(index).inserted { state.complaints.append("processor \(index) made twice") }
         }
-        return ModelEngineVP(index)
+        return ModelEngineVP(index, isWhole: isWhole)
     }
 
     func signalMSI(address: UInt64, data: UInt32) throws(HypervisorError) {}
@@ -94,7 +99,10 @@ final class ModelEnginePartition: EnginePartition {
     func setDirtyTracking(_ isOn: Bool) throws(HypervisorError) {}
 
     /// No processor runs, so none writes.
-    func takeDirtyPages(_ range: Range<UInt64>) throws(HypercallStatus) -> [Range<UInt64>] { [] }
+    func takeDirtyPages(_ range: Range<UInt64>) throws(HypercallStatus) -> [Range<UInt64>] {
+        if !isWhole { throw HypercallStatus.featureUnavailable }
+        return []
+    }
 
     func close() {
         state.withLock { state in
@@ -108,7 +116,12 @@ final class ModelEngineVP: EngineVP {
     let index: VPIndex
     private let values = Mutex<[RegisterName: RegisterValue]>([:])
 
-    init(_ index: VPIndex) { self.index = index }
+    private let isWhole: Bool
+
+    init(_ index: VPIndex, isWhole: Bool) {
+        self.index = index
+        self.isWhole = isWhole
+    }
 
     func run() -> VPExit { .interrupted }
     func completeRead(_ value: UInt64) {}
@@ -132,6 +145,7 @@ final class ModelEngineVP: EngineVP {
     }
 
     func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDRegisters {
+        if !isWhole { throw HypercallStatus.featureUnavailable }
         let words = Model.engineCPUID(leaf, subleaf)
         return CPUIDRegisters(eax: words[0], ebx: words[1], ecx: words[2], edx: words[3])
     }

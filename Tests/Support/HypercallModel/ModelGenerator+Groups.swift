@@ -15,6 +15,44 @@ extension ModelGenerator {
         return ModelCall(ControlWord(.createPartition), bytes.bytes, outputCount: 8)
     }
 
+    /// What brings a partition further in its life: else most would never have a processor.
+    mutating func nextStep(_ model: Model) -> ModelCall? {
+        let id = partition(model)
+        guard let partition = model.partitions[id] else { return nil }
+        var bytes = Bytes()
+        bytes.add(id)
+        switch partition.life {
+        case .created where partition.deposited.count < 200, .active where partition.free < 100:
+            var page = rootPage(model)
+            let count = 1 + random.below(400)
+            for _ in 0..<count {
+                bytes.add(page)
+                page &+= 1
+            }
+            return ModelCall(ControlWord(.depositMemory, repCount: count), bytes.bytes)
+        case .created: return ModelCall(ControlWord(.initializePartition, fast: true), bytes.bytes)
+        case .active:
+            let free = (0..<model.configuration.vpCount).first {
+                partition.processors[$0] == nil && !partition.deletedProcessors.contains($0)
+            }
+            if let free {
+                bytes.add(free)
+                while bytes.bytes.count < 40 { bytes.add(0 as UInt32) }
+                return ModelCall(ControlWord(.createVp), bytes.bytes)
+            }
+            guard partition.properties[Model.accessTracking] ?? 0 == 0 else { return nil }
+            bytes.add(UInt64(Model.accessTracking))
+            bytes.add(1 as UInt64)
+            return ModelCall(ControlWord(.setPartitionProperty), bytes.bytes)
+        case .finalized:
+            if partition.deposited.isEmpty {
+                return ModelCall(ControlWord(.deletePartition, fast: true), bytes.bytes)
+            }
+            bytes.add(0 as UInt64)
+            return ModelCall(ControlWord(.withdrawMemory, repCount: 512), bytes.bytes, outputCount: 4096)
+        }
+    }
+
     private static let properties: [UInt32] = [
         0x10000, 0x10001, 0x20000, 0x20000, 0x20001, 0x20002, 0x20003, 0x30003, 0x50002, 0x50003, 0x50005, 0x5000C,
         0x50010, 0x50014, 0x50017, 0x60002, 0x60003, 0x60005, 0x60006, 0x6000A, 0x6000B, 0x70000, 0x12345, 0,
@@ -25,14 +63,14 @@ extension ModelGenerator {
         var bytes = Bytes()
         bytes.add(id)
         switch random.below(34) {
-        case 0..<3:
-            if model.partitions.count < 4 { return create() }
+        case 0..<2:
+            if model.partitions.count < model.configuration.partitionLimit { return create() }
             return ModelCall(ControlWord(.finalizePartition, fast: true), bytes.bytes)
-        case 3..<13: return ModelCall(ControlWord(.initializePartition, fast: !random.oneIn(6)), bytes.bytes)
-        case 13:
+        case 2..<6: return ModelCall(ControlWord(.initializePartition, fast: !random.oneIn(6)), bytes.bytes)
+        case 6 where random.oneIn(2):
             return ModelCall(ControlWord(.finalizePartition, fast: !random.oneIn(6)), bytes.bytes)
-        case 14..<17: return ModelCall(ControlWord(.deletePartition, fast: !random.oneIn(6)), bytes.bytes)
-        case 17..<25:
+        case 6..<9: return ModelCall(ControlWord(.deletePartition, fast: !random.oneIn(6)), bytes.bytes)
+        case 9..<19:
             bytes.add(random.one(of: Self.properties, else: 0))
             bytes.add(0 as UInt32)
             return ModelCall(ControlWord(.getPartitionProperty), bytes.bytes, outputCount: 8)
@@ -79,7 +117,9 @@ extension ModelGenerator {
 
     /// Guest pages close together, so that ranges meet.
     mutating func guestPage(aligned: Bool) -> UInt64 {
-        if random.oneIn(80) { return random.one(of: [(1 << 40) - 1, (1 << 40) - 512, 1 << 40, .max, .max - 511], else: 0) }
+        if random.oneIn(80) {
+            return random.one(of: [(1 << 40) - 1, (1 << 40) - 512, 1 << 40, .max, .max - 511], else: 0)
+        }
         return aligned ? 512 * random.below(UInt64(6)) : random.below(UInt64(3000))
     }
 

@@ -133,15 +133,16 @@ extension ModelGenerator {
 
     private mutating func state(_ model: Model, isSet: Bool) -> ModelCall {
         var bytes = head(model)
-        let type = random.one(
-            of: [0x8000_0002, 0x8000_0003, 0x8000_0002, 4, 4, 0x8000_0000, 0x8000_0001, 5, 0x8000_0004], else: 4)
+        let type =
+            random.one(
+                of: [0x8000_0002, 0x8000_0003, 0x8000_0002, 4, 4, 0x8000_0000, 0x8000_0001, 5, 0x8000_0004], else: 4)
             as UInt32
         bytes.add(type)
         bytes.add(0 as UInt32)
         bytes.add(0 as UInt64)
         bytes.add(random.next())
         var words = type == 4 ? (isSet ? 25 : 0) : 1
-        if random.oneIn(12) { words = random.below(27) }
+        if random.oneIn(8) { words = random.oneIn(2) ? 0 : random.below(27) }
         for word in 0..<words {
             if type != 4 {
                 bytes.add(rootPage(model))

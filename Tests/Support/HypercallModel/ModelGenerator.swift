@@ -36,8 +36,10 @@ package struct ModelGenerator {
     package mutating func call(for model: Model) -> ModelCall {
         var call: ModelCall
         let choice = random.below(100)
-        if model.partitions.isEmpty || choice < 2 {
+        if model.partitions.isEmpty || choice < (model.configuration.partitionLimit > 4 ? 8 : 1) {
             call = create()
+        } else if random.oneIn(4), let next = nextStep(model) {
+            call = next
         } else if choice < 32 {
             call = partitionCall(model)
         } else if choice < 62 {
@@ -56,10 +58,9 @@ package struct ModelGenerator {
     /// A partition that is there, nearly always.
     mutating func partition(_ model: Model) -> UInt64 {
         if random.oneIn(40) { return random.one(of: [0, 6, 11, .max, 1 << 63], else: 0) }
-        let first = model.configuration.firstPartition
         // Dictionaries have no order that a seed repeats.
-        let ids = (first..<(first + 8)).filter { model.partitions[$0] != nil }
-        return random.one(of: ids, else: first)
+        let ids = model.partitions.keys.sorted()
+        return random.one(of: ids, else: model.configuration.firstPartition)
     }
 
     /// A page of the root, nearly always.
@@ -86,7 +87,8 @@ package struct ModelGenerator {
     // MARK: What can be wrong
 
     private static let specialWords: [UInt64] = [
-        0, 1, 2, 7, 0x1FF, 0x200, 0xFFFF_FFFF, 1 << 31, 1 << 32, 1 << 40, (1 << 40) - 1, 1 << 52, (1 << 52) - 1, 1 << 63,
+        0, 1, 2, 7, 0x1FF, 0x200, 0xFFFF_FFFF, 1 << 31, 1 << 32, 1 << 40, (1 << 40) - 1, 1 << 52, (1 << 52) - 1,
+        1 << 63,
         .max, .max - 1, .max - 511, .max << 9, .max << 12, 0x8000_0000_0000_0001,
     ]
 
@@ -94,7 +96,8 @@ package struct ModelGenerator {
     private mutating func spoil(_ call: inout ModelCall) {
         switch random.below(10) {
         case 0: call.control.rawValue ^= 1 << random.below(UInt64(64))
-        case 1: call.control.rawValue ^= random.one(of: [1 << 16, 1 << 31, 1 << 27, 1 << 44, 1 << 60, 1 << 17], else: 0)
+        case 1:
+            call.control.rawValue ^= random.one(of: [1 << 16, 1 << 31, 1 << 27, 1 << 44, 1 << 60, 1 << 17], else: 0)
         case 2: call.input.removeLast(min(call.input.count, 1 + random.below(16)))
         case 3: call.outputCount = max(0, call.outputCount - 1 - random.below(16))
         case 4:

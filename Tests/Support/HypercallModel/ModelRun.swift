@@ -3,12 +3,14 @@ import HypercallCore
 
 /// A sequence of calls in which hypervisor and model differ.
 package struct ModelFailure {
+    package var configuration: ModelConfiguration
     package var calls: [ModelCall]
     /// At which call, and what.
     package var step: Int
     package var difference: String
 
-    package init(calls: [ModelCall], step: Int, difference: String) {
+    package init(_ configuration: ModelConfiguration, calls: [ModelCall], step: Int, difference: String) {
+        self.configuration = configuration
         self.calls = calls
         self.step = step
         self.difference = difference
@@ -33,32 +35,37 @@ package enum ModelRun {
         seed: UInt64, calls count: Int, tally: inout [UInt32: Int]
     ) -> ModelFailure? {
         var generator = ModelGenerator(seed: seed)
-        var bench = ModelBench()
+        let configuration = ModelConfiguration(kind: generator.random.next())
+        var bench = ModelBench(configuration)
         var calls: [ModelCall] = []
         calls.reserveCapacity(count)
         for step in 0..<count {
             let call = generator.call(for: bench.model)
             calls.append(call)
             if let difference = bench.make(call) {
-                return ModelFailure(calls: calls, step: step, difference: difference)
+                return ModelFailure(configuration, calls: calls, step: step, difference: difference)
             }
             tally[UInt32(call.control.code.rawValue) << 16 | UInt32(bench.lastStatus.rawValue), default: 0] += 1
             if step % countsEvery == 0, let difference = bench.compareCounts() {
-                return ModelFailure(calls: calls, step: step, difference: difference)
+                return ModelFailure(configuration, calls: calls, step: step, difference: difference)
             }
         }
-        return bench.compareAll().map { ModelFailure(calls: calls, step: count - 1, difference: $0) }
+        return bench.compareAll().map { ModelFailure(configuration, calls: calls, step: count - 1, difference: $0) }
     }
 
     /// Makes given calls, and compares everything after each: a shrunk sequence is short.
-    package static func replay(_ calls: [ModelCall], thorough: Bool) -> ModelFailure? {
-        var bench = ModelBench()
+    package static func replay(
+        _ configuration: ModelConfiguration, _ calls: [ModelCall], thorough: Bool
+    ) -> ModelFailure? {
+        var bench = ModelBench(configuration)
         for (step, call) in calls.enumerated() {
             if let difference = bench.make(call) ?? (thorough ? bench.compareAll() : nil) {
-                return ModelFailure(calls: Array(calls[...step]), step: step, difference: difference)
+                return ModelFailure(configuration, calls: Array(calls[...step]), step: step, difference: difference)
             }
         }
-        return bench.compareAll().map { ModelFailure(calls: calls, step: calls.count - 1, difference: $0) }
+        return bench.compareAll().map {
+            ModelFailure(configuration, calls: calls, step: calls.count - 1, difference: $0)
+        }
     }
 
     // MARK: Shrinking
@@ -69,11 +76,11 @@ package enum ModelRun {
     /// - Parameter check: makes calls anew and tells how they fail.
     package static func shrink(
         _ failure: ModelFailure,
-        check: ([ModelCall]) -> ModelFailure? = { replay($0, thorough: $0.count < 40) }
+        check: (ModelConfiguration, [ModelCall]) -> ModelFailure? = { replay($0, $1, thorough: $1.count < 40) }
     ) -> ModelFailure {
         var best = failure
         func fails(_ calls: [ModelCall]) -> Bool {
-            guard !calls.isEmpty, let new = check(calls) else { return false }
+            guard !calls.isEmpty, let new = check(failure.configuration, calls) else { return false }
             best = new
             return true
         }
