@@ -158,10 +158,15 @@ let package = Package(
             // Optimized in debug builds too: a million calls are its measure.
             path: "Tests/Support/HypercallModel", swiftSettings: strict + [.unsafeFlags(["-O"])]),
         test("ModelTests", ["HypercallModel", "HypercallABI", "HypercallCore"]),
+        // What the C compiler makes of the headers of CMshv, for the conformance tests.
+        .target(name: "CMshvLayout", dependencies: ["CMshv"], path: "Tests/Support/CMshvLayout"),
         test("ArchitectureTests", []),
         .testTarget(
             name: "HypercallTests",
-            dependencies: ["HypercallABI", "HypercallCore", "Hypervisor", "EmbeddedHypervisor", "JSON", "LinuxSystem"],
+            dependencies: [
+                "HypercallABI", "HypercallCore", "Hypervisor", "EmbeddedHypervisor", "JSON", "LinuxSystem", "CMshv",
+                "CMshvLayout",
+            ],
             exclude: ["Fixtures"], swiftSettings: strict),
         test(
             "EngineTests",

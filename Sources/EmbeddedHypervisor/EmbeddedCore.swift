@@ -90,8 +90,12 @@ final class EmbeddedCore: HypercallHandler {
         rootPool.withLock { $0.release(PageCosts.createPartition) }
     }
 
+    /// The root's own properties are those of a partition that was created with everything.
     func getPartitionProperty(_ input: GetPartitionPropertyInput) throws(HypercallStatus) -> UInt64 {
-        try partition(input.partition).with { state throws(HypercallStatus) in
+        if input.partition == .own {
+            return try PropertyStore(CreatePartitionInput(flags: [])).value(of: input.property)
+        }
+        return try partition(input.partition).with { state throws(HypercallStatus) in
             try state.requireAlive()
             return try state.properties.value(of: input.property)
         }

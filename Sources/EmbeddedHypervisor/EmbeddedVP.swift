@@ -164,6 +164,10 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
         _ = access { $0.failAccess() }
     }
 
+    func abandonExit() { _ = access { $0.abandonExit() } }
+
+    func returnAtSignals() { _ = access { $0.returnAtSignals() } }
+
     func cancelRun() {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

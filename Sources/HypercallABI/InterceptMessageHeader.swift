@@ -1,11 +1,11 @@
 /// Whether an access read, wrote or fetched (HV_INTERCEPT_ACCESS_TYPE). Unknown values survive a round trip.
-package struct InterceptAccess: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+package struct InterceptAccessType: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     package let rawValue: UInt8
     package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    package static let read = InterceptAccess(rawValue: 0)
-    package static let write = InterceptAccess(rawValue: 1)
-    package static let execute = InterceptAccess(rawValue: 2)
+    package static let read = InterceptAccessType(rawValue: 0)
+    package static let write = InterceptAccessType(rawValue: 1)
+    package static let execute = InterceptAccessType(rawValue: 2)
 
     package var description: String {
         switch self {
@@ -59,7 +59,7 @@ package struct InterceptMessageHeader: MessagePayload {
     package var instructionLength: UInt8
     /// 0...15.
     package var cr8: UInt8
-    package var access: InterceptAccess
+    package var access: InterceptAccessType
     package var state: VPExecutionState
     package var cs: SegmentRegister
     /// Of the instruction that was stopped.
@@ -67,7 +67,7 @@ package struct InterceptMessageHeader: MessagePayload {
     package var rflags: UInt64
 
     package init(
-        vp: VPIndex, instructionLength: UInt8 = 0, cr8: UInt8 = 0, access: InterceptAccess = .read,
+        vp: VPIndex, instructionLength: UInt8 = 0, cr8: UInt8 = 0, access: InterceptAccessType = .read,
         state: VPExecutionState, cs: SegmentRegister, rip: UInt64, rflags: UInt64
     ) {
         self.vp = vp
@@ -85,7 +85,7 @@ package struct InterceptMessageHeader: MessagePayload {
         let lengths = try payload.read(UInt8.self, at: 4)
         instructionLength = lengths & 0xF
         cr8 = lengths >> 4
-        access = InterceptAccess(rawValue: try payload.read(UInt8.self, at: 5))
+        access = InterceptAccessType(rawValue: try payload.read(UInt8.self, at: 5))
         state = VPExecutionState(rawValue: try payload.read(UInt16.self, at: 6))
         cs = try payload.segment(at: 8)
         rip = try payload.read(UInt64.self, at: 24)

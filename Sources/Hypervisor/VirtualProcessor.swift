@@ -98,11 +98,25 @@ package protocol VirtualProcessor: AnyObject, Sendable {
     /// Answers the `msrRead` or `msrWrite` that `run` just returned with a #GP in the guest.
     func failAccess()
 
+    /// Leaves the instruction of the exit that `run` just returned to the caller: the engine forgets what it would have
+    /// finished, and the registers are those at the exit. These are the registers before the instruction, but for a
+    /// write to a device's address (`mmioWrite`) those after it. For whoever emulates instructions itself.
+    func abandonExit()
+
+    /// From now on `run` returns `.interrupted` for every signal that its thread gets, not only for `cancelRun`.
+    func returnAtSignals()
+
     /// Makes the current `run`, or the next one where none is under way, return `.interrupted`. From any thread.
     func cancelRun()
 }
 
 extension VirtualProcessor {
+    /// Where instructions are never half done there is nothing to forget.
+    package func abandonExit() {}
+
+    /// Processors that no thread waits in a system call for get no signals.
+    package func returnAtSignals() {}
+
     /// Processors that never exit for CPUID have nothing to answer.
     package func completeCPUID(_ result: CPUIDRegisters) {}
 }

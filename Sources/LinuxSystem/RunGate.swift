@@ -42,6 +42,9 @@ package final class RunGate: @unchecked Sendable {
         mutex.deallocate()
     }
 
+    /// Whether somebody holds the processor or waits to.
+    package var isHeld: Bool { holders.load(ordering: .sequentiallyConsistent) != 0 }
+
     /// Makes the calling thread the one inside, as soon as nobody holds the processor.
     package func enter() {
         while true {

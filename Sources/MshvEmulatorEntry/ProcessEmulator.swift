@@ -46,7 +46,10 @@ enum ProcessEmulator {
 
     private static let makeProcessor: ProcessorFactory = {
         (hypervisor, partition, index, pages, notifications) throws(HypercallStatus) in
-        guard let make = processors.withLock({ $0 }) else { throw HypercallStatus.featureUnavailable }
-        return try make(hypervisor, partition, index, pages, notifications)
+        if let make = processors.withLock({ $0 }) {
+            return try make(hypervisor, partition, index, pages, notifications)
+        }
+        return try EngineProcessor(
+            hypervisor, partition, index, pages, notifications, report: { Log.warning("mshv emulator: \($0)") })
     }
 }

@@ -47,7 +47,7 @@ import Testing
             port.driver.state.withLock { $0.registers[name.rawValue] = RegisterValue(value) }
         }
 
-        func header(_ length: UInt8 = 2, _ access: InterceptAccess = .read, rip: UInt64 = 0x1000)
+        func header(_ length: UInt8 = 2, _ access: InterceptAccessType = .read, rip: UInt64 = 0x1000)
             -> InterceptMessageHeader
         {
             InterceptMessageHeader(
