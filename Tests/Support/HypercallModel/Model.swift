@@ -68,6 +68,8 @@ package struct Model {
         var properties: [UInt32: UInt64] = [:]
         /// Registers that all processors have in common.
         var shared: [UInt32: UInt64] = [:]
+        /// Interrupts that were asserted.
+        var messages: [Message] = []
 
         /// Deposited pages that the hypervisor has put to use.
         var used: Int {
@@ -177,7 +179,7 @@ extension Model {
         let start = form.repetition == nil ? 0 : call.control.repStart
         if let refusal = Self.refusal(call, form) { return .refused([refusal], start: start) }
         return partitionCall(call) ?? memoryCall(call, answer) ?? guestAccessCall(call)
-            ?? processorCall(call, answer) ?? processorStateCall(call, answer)
+            ?? processorCall(call, answer) ?? processorStateCall(call, answer) ?? interruptCall(call)
             ?? .refused([.invalidHypercallCode], start: start)
     }
 

@@ -14,13 +14,18 @@ package struct ModelBench {
     /// How the last call ended.
     package private(set) var lastStatus = HypercallStatus.success
 
-    package init(_ configuration: ModelConfiguration = ModelConfiguration()) {
+    /// What stands between the caller and the hypervisor: nothing, unless a test wants answers to be wrong.
+    package typealias Wrapper = (any HypercallPort) -> any HypercallPort
+
+    package init(
+        _ configuration: ModelConfiguration = ModelConfiguration(), wrapper: Wrapper = { $0 }
+    ) {
         model = Model(configuration)
         engine = ModelEngine(isWhole: configuration.isEngineWhole)
         hypervisor = EmbeddedHypervisor(
             engine: engine, firstPartitionID: PartitionID(rawValue: configuration.firstPartition),
             vpCount: Int(configuration.vpCount))
-        port = hypervisor.port
+        port = wrapper(hypervisor.port)
         let mapped = RootPages.isMapped
         for pages in configuration.rootPages {
             guard let base = UnsafeMutableRawPointer(bitPattern: UInt(pages.lowerBound) * 4096) else { continue }
@@ -108,7 +113,10 @@ package struct ModelBench {
     private func comparePages(_ id: UInt64, _ partition: Model.Partition) -> String? {
         guard partition.life == .active else { return nil }
         var found: [UInt64: Model.GuestPage] = [:]
-        let pieces = engine.partition(id)?.state.withLock { $0.pieces } ?? []
+        let (pieces, messages) = engine.partition(id)?.state.withLock { ($0.pieces, $0.messages) } ?? ([], [])
+        if messages != partition.messages {
+            return "interrupts in the engine: \(messages), expected \(partition.messages)"
+        }
         for piece in pieces {
             for (offset, page) in piece.pages.enumerated() {
                 found[page] = Model.GuestPage(

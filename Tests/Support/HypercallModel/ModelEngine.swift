@@ -40,6 +40,7 @@ final class ModelEnginePartition: EnginePartition {
         var processors: Set<VPIndex> = []
         var isClosed = false
         var complaints: [String] = []
+        var messages: [Model.Message] = []
     }
 
     let state = Mutex(State())
@@ -89,7 +90,10 @@ final class ModelEnginePartition: EnginePartition {
         return ModelEngineVP(index, isWhole: isWhole)
     }
 
-    func signalMSI(address: UInt64, data: UInt32) throws(HypervisorError) {}
+    func signalMSI(address: UInt64, data: UInt32) throws(HypervisorError) {
+        state.withLock { $0.messages.append(Model.Message(address: address, data: data)) }
+    }
+
     func setIOAPICMessages(_ messages: [IOAPICMessage?]) throws(HypervisorError) {}
 
     func installIntercept(type: UInt32, access: UInt32, parameter: UInt64) throws(HypercallStatus) {

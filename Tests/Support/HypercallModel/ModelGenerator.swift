@@ -46,8 +46,10 @@ package struct ModelGenerator {
             call = memoryCall(model)
         } else if choice < 70 {
             call = guestAccessCall(model)
-        } else if choice < 82 {
+        } else if choice < 80 {
             call = processorStateCall(model)
+        } else if choice < 82 {
+            call = interruptCall(model)
         } else {
             call = processorCall(model)
         }

@@ -32,11 +32,11 @@ package enum ModelRun {
     ///
     /// - Parameter tally: counts the calls by code and status.
     package static func random(
-        seed: UInt64, calls count: Int, tally: inout [UInt32: Int]
+        seed: UInt64, calls count: Int, tally: inout [UInt32: Int], wrapper: ModelBench.Wrapper = { $0 }
     ) -> ModelFailure? {
         var generator = ModelGenerator(seed: seed)
         let configuration = ModelConfiguration(kind: generator.random.next())
-        var bench = ModelBench(configuration)
+        var bench = ModelBench(configuration, wrapper: wrapper)
         var calls: [ModelCall] = []
         calls.reserveCapacity(count)
         for step in 0..<count {
@@ -55,9 +55,10 @@ package enum ModelRun {
 
     /// Makes given calls, and compares everything after each: a shrunk sequence is short.
     package static func replay(
-        _ configuration: ModelConfiguration, _ calls: [ModelCall], thorough: Bool
+        _ configuration: ModelConfiguration, _ calls: [ModelCall], thorough: Bool,
+        wrapper: ModelBench.Wrapper = { $0 }
     ) -> ModelFailure? {
-        var bench = ModelBench(configuration)
+        var bench = ModelBench(configuration, wrapper: wrapper)
         for (step, call) in calls.enumerated() {
             if let difference = bench.make(call) ?? (thorough ? bench.compareAll() : nil) {
                 return ModelFailure(configuration, calls: Array(calls[...step]), step: step, difference: difference)
