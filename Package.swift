@@ -53,7 +53,7 @@ let package = Package(
 
         // hypervisor: how partitions and virtual processors come to exist and run
         swift("Hypervisor", ["HypercallABI", "HypercallCore", "LinuxSystem"]),
-        swift("EmbeddedHypervisor", ["Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem"]),
+        swift("EmbeddedHypervisor", ["Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem", "CLinux"]),
         swift("InstructionEmulator", ["HypercallABI", "CZydis"]),
         swift(
             "MshvHypervisor",

@@ -1,7 +1,7 @@
 import HypercallABI
 
 extension CallCatalogue {
-    /// The life of partitions (TLFS 4.2).
+    /// The life of partitions (TLFS, "Partition Management").
     static let partitions: [CallDefinition] = [
         CallDefinition(
             .createPartition, .partitions,
@@ -31,13 +31,14 @@ extension CallCatalogue {
             CallForm(inputSize: GetPartitionPropertyInput.size, outputSize: GetPartitionPropertyInput.outputSize),
             "Reads a 64-bit property of a partition.",
             input: "hv_input_get_partition_property", output: "hv_output_get_partition_property",
-            statuses: [.invalidPartitionId, .unknownProperty], mshv: .rootHvcall),
+            statuses: [.invalidPartitionId, .unknownProperty, .invalidParameter], mshv: .rootHvcall),
         CallDefinition(
             .setPartitionProperty, .partitions, CallForm(inputSize: SetPartitionPropertyInput.size),
             "Sets a 64-bit property of a partition.",
             input: "hv_input_set_partition_property",
             statuses: [
                 .invalidPartitionId, .unknownProperty, .accessDenied, .propertyValueOutOfRange, .invalidPartitionState,
+                .invalidCpuGroupId, .invalidParameter,
             ],
             mshv: .rootHvcall),
     ]

@@ -14,6 +14,9 @@ struct RegisterCopy {
     private var changedDebug = false
     private var fpu: kvm_fpu?
     private var changedFPU = false
+    private var events: PendingEvents?
+    private var changedEvents = false
+    private var localAPIC: LocalAPICRegisters?
     private var changedMSRs: [(index: UInt32, value: UInt64)] = []
     private var changedControl0: UInt64?
     private var changedActivity: UInt64?
@@ -35,6 +38,11 @@ struct RegisterCopy {
         case .vector(let offset):
             let fpu = try readFPU()
             return RegisterValue(low: load(offset, from: fpu), high: load(offset + 8, from: fpu))
+        case .vectorControl:
+            let fpu = try readFPU()
+            return RegisterValue(low: fpu.last_dp, high: UInt64(fpu.mxcsr) | Self.mxcsrMask << 32)
+        case .event(let register): return try readEvents().value(of: register)
+        case .localAPIC(let offset): return RegisterValue(UInt64(try readLocalAPIC()[offset]))
         case .segment(let offset):
             let segment: kvm_segment = load(offset, from: try readSystem())
             return RegisterValue(SegmentRegister(segment))
@@ -83,7 +91,18 @@ struct RegisterCopy {
         case .msr(let index): changedMSRs.append((index, value.low))
         case .extendedControl0: changedControl0 = value.low
         case .activityState: changedActivity = value.low
-        case .processorNumber: throw .invalidParameter
+        case .vectorControl:
+            var registers = try readFPU()
+            registers.last_dp = value.low
+            registers.mxcsr = UInt32(truncatingIfNeeded: value.high)
+            fpu = registers
+            changedFPU = true
+        case .event(let register):
+            var pending = try readEvents()
+            try pending.set(register, to: value)
+            events = pending
+            changedEvents = true
+        case .processorNumber, .localAPIC: throw .invalidParameter
         }
     }
 
@@ -103,6 +122,9 @@ struct RegisterCopy {
         }
         if changedFPU, var registers = fpu {
             try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_FPU, &registers) }
+        }
+        if changedEvents, var registers = events?.raw {
+            try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_VCPU_EVENTS, &registers) }
         }
         if !changedMSRs.isEmpty {
             let values = changedMSRs
@@ -126,6 +148,25 @@ struct RegisterCopy {
         fpu = registers
         return registers
     }
+
+    private mutating func readEvents() throws(HypercallStatus) -> PendingEvents {
+        if let events { return events }
+        var raw = kvm_vcpu_events()
+        try answered { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_GET_VCPU_EVENTS, &raw) }
+        let read = PendingEvents(raw, hasPayload: vp.hasExceptionPayload)
+        events = read
+        return read
+    }
+
+    private mutating func readLocalAPIC() throws(HypercallStatus) -> LocalAPICRegisters {
+        if let localAPIC { return localAPIC }
+        let registers = try vp.localAPICRegisters()
+        localAPIC = registers
+        return registers
+    }
+
+    /// The bits of MXCSR that there are: all but those above 16, as every processor with long mode has them.
+    private static let mxcsrMask: UInt64 = 0xFFFF
 
     private mutating func readGeneral() throws(HypercallStatus) -> kvm_regs {
         if let general { return general }
@@ -183,7 +224,8 @@ private func store<Struct, Field>(_ field: Field, at offset: Int, in value: inou
     withUnsafeMutableBytes(of: &value) { $0.storeBytes(of: field, toByteOffset: offset, as: Field.self) }
 }
 
-/// HV_INTERNAL_ACTIVITY_REGISTER (TLFS 7.9.4): bit 0 waits for start-up, bit 1 halted, bit 2 idle.
+/// HV_INTERNAL_ACTIVITY_REGISTER (TLFS, "Virtual Processor Management"): bit 0 waits for start-up, bit 1 halted, bit 2
+/// idle.
 enum ActivityState {
     static func value(of mpState: UInt32) -> UInt64 {
         switch Int32(bitPattern: mpState) {
