@@ -21,7 +21,7 @@ package struct RepOutcome: Sendable, Equatable {
 /// that of the first of them. Methods are called from any thread, several at once.
 package protocol HypercallHandler: PartitionCallHandler, MemoryCallHandler, ProcessorCallHandler,
     ProcessorStateCallHandler, InterruptCallHandler, SynICCallHandler, PropertyCallHandler, StatisticsCallHandler,
-    DeviceCallHandler
+    DeviceCallHandler, IsolationCallHandler
 {}
 
 /// The life of partitions and their properties.
