@@ -71,7 +71,8 @@ enum HypercallPage {
             }
         } else {
             parts.append("Simple call")
-            parts.append("input \(count(form.inputSize, "byte"))" + (form.isFast ? " in registers" : ""))
+            let input = form.inputSize == 0 ? "no input" : "input \(count(form.inputSize, "byte"))"
+            parts.append(input + (form.isFast ? " in registers" : ""))
             if form.outputSize > 0 { parts.append("output \(count(form.outputSize, "byte"))") }
         }
         if form.hasVariableHeader {

@@ -70,7 +70,8 @@ import Testing
             #expect(row["passing"]?.hasPrefix("fast") == form.isFast, "\(code)")
             // Of these the structure counts the variable header's first word.
             let isCounted = [.mapDeviceInterrupt, .retargetInterrupt].contains(code)
-            #expect(row["input_size"] == String(form.inputSize + (isCounted ? 8 : 0)), "\(code)")
+            let input = CallCatalogue.definition(of: code)?.input == nil ? 0 : Int(row["input_size"] ?? "")
+            #expect(input == form.inputSize + (isCounted ? 8 : 0), "\(code)")
             // Of these the table gives an element's size.
             let isList = [.getVpRegisters, .getGpaPagesAccessStates, .getVpCpuidValues].contains(code)
             let output = isList ? form.repetition?.outputSize ?? 0 : form.outputSize
