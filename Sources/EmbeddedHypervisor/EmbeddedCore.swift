@@ -16,8 +16,11 @@ final class EmbeddedCore: HypercallHandler {
     let rootMemory = RootMemory()
     private let engine: any ProcessorEngine
     private let standardParameters: EngineParameters
-    private let report: @Sendable (String) -> Void
+    let report: @Sendable (String) -> Void
     let host: HostProcessor
+    let statistics = Mutex(StatisticsPages())
+    /// Whether the root locked its sleep states.
+    let isSleepLocked = Mutex(false)
     private let registry: Mutex<Registry>
     let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
     /// Locked before any partition.
@@ -43,6 +46,11 @@ final class EmbeddedCore: HypercallHandler {
             throw HypercallStatus.invalidPartitionId
         }
         return partition
+    }
+
+    /// In order of their ids.
+    var allPartitions: [EmbeddedPartition] {
+        registry.withLock { Array($0.partitions.values) }.sorted { $0.id.rawValue < $1.id.rawValue }
     }
 
     /// - Throws: `invalidPartitionState` once it is initialized.
@@ -87,6 +95,7 @@ final class EmbeddedCore: HypercallHandler {
 
     func finalizePartition(_ partition: PartitionID) throws(HypercallStatus) {
         try self.partition(partition).finalize()
+        forgetStatistics(of: partition, processor: nil)
         forget(partition)
     }
 
@@ -168,6 +177,7 @@ final class EmbeddedCore: HypercallHandler {
 
     func deleteVP(_ input: DeleteVPInput) throws(HypercallStatus) {
         try partition(input.partition).with { state throws(HypercallStatus) in try state.deleteVP(input.index) }
+        forgetStatistics(of: input.partition, processor: input.index)
     }
 
     func getVPRegisters(

@@ -150,6 +150,9 @@ extension EmbeddedHypervisor {
 }
 
 extension EmbeddedHypervisor {
+    /// Writes the statistics pages that are mapped, now; they are written ten times a second anyway.
+    package func refreshStatistics() { core.refreshStatistics() }
+
     /// The root's page number of a page that HvCallMapVpStatePage shared, for who fills it in; nil: it is not there.
     ///
     /// - Throws: `invalidPartitionId`, `invalidPartitionState`, `invalidVpIndex`.

@@ -28,6 +28,7 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
     /// Whether it was ever in the engine, or was started by a call.
     private var hasStarted = false
     private var clock = RunClock()
+    private var exits = ExitCounts()
     private var record = ProcessorRecord()
     /// The partition's property HV_PARTITION_PROPERTY_SUSPEND.
     private var isPartitionSuspended: Bool
@@ -106,6 +107,7 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
             }
             pthread_mutex_lock(mutex)
         }
+        exits.add(exit)
         isRunning = false
         clock.end(exit)
         pthread_cond_broadcast(changed)
@@ -232,6 +234,16 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return clock.nanoseconds(isRunning: isRunning) / 100
+    }
+
+    /// What its statistics page shows.
+    var counters: [VPCounter: UInt64] {
+        let time = runTime
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        var counters = exits.counters
+        counters[.totalRunTime] = time
+        return counters
     }
 
     /// - Returns: false where the processor has run already.

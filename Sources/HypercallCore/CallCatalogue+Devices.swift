@@ -2,7 +2,7 @@ import HypercallABI
 
 extension CallCatalogue {
     /// Devices, and device domains: what a device may reach through the IOMMU.
-    static let devices: [CallDefinition] = assignment + domains
+    static let devices: [CallDefinition] = assignment + domains + mmio
 
     private static let ofOwner: [HypercallStatus] = [.invalidPartitionId, .invalidPartitionState, .invalidParameter]
     private static let ofDomain: [HypercallStatus] = ofOwner + [.featureUnavailable, .operationDenied, .notFound]
@@ -31,6 +31,18 @@ extension CallCatalogue {
             "Tells a property of a partition's device: whether it is behind an IOMMU is the only one known.",
             input: "hv_input_get_logical_device_property", output: "hv_output_get_logical_device_property",
             statuses: ofOwner + [.invalidDeviceId, .unknownProperty], mshv: .none),
+    ]
+
+    private static let mmio: [CallDefinition] = [
+        CallDefinition(
+            .mmioRead, .devices, CallForm(inputSize: MMIOReadInput.size, outputSize: MMIOReadInput.outputSize),
+            "Reads up to 64 bytes of the caller's memory-mapped I/O; the root's is its own memory here.",
+            input: "hv_mmio_read_input", output: "hv_mmio_read_output",
+            statuses: [.invalidParameter, .operationDenied], mshv: .none),
+        CallDefinition(
+            .mmioWrite, .devices, CallForm(inputSize: MMIOWriteInput.size),
+            "Writes up to 64 bytes of the caller's memory-mapped I/O.", input: "hv_mmio_write_input",
+            statuses: [.invalidParameter, .operationDenied], mshv: .none),
     ]
 
     private static let domains: [CallDefinition] = [

@@ -6,6 +6,9 @@ package protocol DeviceCallHandler: Sendable {
     func detachDevice(_ input: PartitionDeviceInput) throws(HypercallStatus)
     func iommuCapabilities(of partition: PartitionID) throws(HypercallStatus) -> IOMMUCapabilities
     func logicalDeviceProperty(_ input: LogicalDevicePropertyInput) throws(HypercallStatus) -> UInt64
+    /// - Returns: as many bytes as were asked for.
+    func mmioRead(_ input: MMIOReadInput) throws(HypercallStatus) -> [UInt8]
+    func mmioWrite(_ input: MMIOWriteInput) throws(HypercallStatus)
     func createDeviceDomain(_ input: CreateDeviceDomainInput) throws(HypercallStatus)
     func deleteDeviceDomain(_ domain: DeviceDomainName) throws(HypercallStatus)
     func attachDeviceDomain(_ input: AttachDeviceDomainInput) throws(HypercallStatus)

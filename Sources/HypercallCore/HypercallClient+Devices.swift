@@ -25,6 +25,15 @@ extension HypercallClient {
         }
     }
 
+    /// - Returns: as many bytes as were asked for, at most 64.
+    package func mmioRead(_ input: MMIOReadInput) throws(HypercallFailure) -> [UInt8] {
+        try simple(.mmioRead, input) { output throws(HypercallStatus) in
+            try output.bytes(Int(min(input.count, MMIOReadInput.maximumBytes)), at: 0)
+        }
+    }
+
+    package func mmioWrite(_ input: MMIOWriteInput) throws(HypercallFailure) { try simple(.mmioWrite, input) { _ in } }
+
     // MARK: Domains
 
     package func createDeviceDomain(_ input: CreateDeviceDomainInput) throws(HypercallFailure) {

@@ -12,6 +12,11 @@ extension HypercallDispatcher {
             let value = try handler.logicalDeviceProperty(LogicalDevicePropertyInput(decoding: call.input))
             try call.output.zero(LogicalDevicePropertyInput.outputSize)
             try call.output.write(value, at: 0)
+        case .mmioRead:
+            let bytes = try handler.mmioRead(MMIOReadInput(decoding: call.input))
+            try call.output.zero(MMIOReadInput.outputSize)
+            try call.output.write(bytes, at: 0)
+        case .mmioWrite: try handler.mmioWrite(MMIOWriteInput(decoding: call.input))
         case .createDeviceDomain: try handler.createDeviceDomain(CreateDeviceDomainInput(decoding: call.input))
         case .deleteDeviceDomain: try handler.deleteDeviceDomain(DeviceDomainName(decoding: call.input))
         case .attachDeviceDomain: try handler.attachDeviceDomain(AttachDeviceDomainInput(decoding: call.input))

@@ -86,7 +86,8 @@ struct ProcessorStateTests {
         #expect(events.raw.exception.has_error_code == 1 && events.raw.exception.error_code == 6)
         #expect(events.value(of: .interruption) == RegisterValue(fault))
         // The next one takes its place.
-        for word in [UInt64(1 | 0x31 << 16), 1 | 2 << 1 | 2 << 16, 1 | 4 << 1 | 0x80 << 16, 0] {
+        let others: [UInt64] = [1 | 0x31 << 16, 1 | 2 << 1 | 2 << 16, 1 | 4 << 1 | 0x80 << 16, 0]
+        for word in others {
             try events.set(.interruption, to: RegisterValue(word))
             #expect(events.value(of: .interruption) == RegisterValue(word))
         }
@@ -98,7 +99,8 @@ struct ProcessorStateTests {
         try events.set(.exception, to: RegisterValue(0))
         #expect(events.value(of: .exception) == RegisterValue(0))
         let before = events.raw.exception.pending
-        for word: UInt64 in [1 | 1 << 1, 1 | 3 << 1 | 32 << 16, 1 | 2 << 1 | 3 << 16, 1 | 1 << 10, 1 | 0x100 << 16] {
+        let wrong: [UInt64] = [1 | 1 << 1, 1 | 3 << 1 | 32 << 16, 1 | 2 << 1 | 3 << 16, 1 | 1 << 10, 1 | 0x100 << 16]
+        for word in wrong {
             #expect(throws: HypercallStatus.invalidRegisterValue) {
                 try events.set(.interruption, to: RegisterValue(word))
             }

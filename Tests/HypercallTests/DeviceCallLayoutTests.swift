@@ -188,6 +188,47 @@ import Testing
         for offset in 20..<24 { expectRefused(LogicalDevicePropertyInput.self, offset) }
     }
 
+    @Test func isolation() throws {
+        let pages = ImportIsolatedPagesInput(partition: none, pageType: 0, pageSize: 0)
+        try expectLayout("hv_input_import_isolated_pages", pages) { change in
+            [
+                ("partition_id", change { $0.partition = id }), ("page_type", change { $0.pageType = .max }),
+                ("page_size", change { $0.pageSize = .max }),
+            ]
+        }
+        let full = [UInt8](repeating: 0xFF, count: 4000)
+        try expectLayout("hv_input_complete_isolated_import", CompleteIsolatedImportInput(partition: none)) { change in
+            [
+                ("partition_id", change { $0.partition = id }),
+                ("import_data", CompleteIsolatedImportInput(partition: none, data: full)),
+            ]
+        }
+        let request = IsolatedGuestRequestInput(partition: none, requestPage: 0, responsePage: 0)
+        try expectLayout("hv_input_issue_psp_guest_request", request) { change in
+            [
+                ("partition_id", change { $0.partition = id }), ("request_page", change { $0.requestPage = .max }),
+                ("response_page", change { $0.responsePage = .max }),
+            ]
+        }
+    }
+
+    @Test func memoryMappedIO() throws {
+        try expectLayout("hv_mmio_read_input", MMIOReadInput(address: 0, count: 0)) { change in
+            [("gpa", change { $0.address = .max }), ("size", change { $0.count = .max })]
+        }
+        #expect(try Fixture.layout("hv_mmio_read_output").size == MMIOReadInput.outputSize)
+        try expectLayout("hv_mmio_write_input", MMIOWriteInput(address: 0, data: [])) { change in
+            [("gpa", change { $0.address = .max }), ("size", change { $0.count = .max })]
+        }
+        let full = MMIOWriteInput(address: 0, data: [UInt8](repeating: 0xFF, count: 100))
+        #expect(bytes(of: full)[8] == 64)
+        #expect(bytes(of: full)[16...] == [UInt8](repeating: 0xFF, count: 64)[...])
+        for offset in 12..<16 {
+            expectRefused(MMIOReadInput.self, offset)
+            expectRefused(MMIOWriteInput.self, offset)
+        }
+    }
+
     @Test func deviceNames() throws {
         let layout = try Fixture.layout("hv_device_id")
         func bits(_ device: DeviceID) -> Set<Int> { Set((0..<64).filter { device.rawValue >> UInt64($0) & 1 == 1 }) }
