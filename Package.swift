@@ -27,7 +27,8 @@ let package = Package(
         .executable(name: "hvrootd", targets: ["hvrootd"]),
         .executable(name: "hvroot-partition", targets: ["hvroot-partition"]),
         .executable(name: "hvrootctl", targets: ["hvrootctl"]),
-        .library(name: "hvroot-mshv-emulator", type: .dynamic, targets: ["MshvEmulatorEntry"]),
+        .library(
+            name: "hvroot-mshv-emulator", type: .dynamic, targets: ["MshvEmulatorEntry", "CMshvEmulatorPreload"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -69,19 +70,38 @@ let package = Package(
             ]),
         // The preloaded library: the C library's calls that it takes over, and what they call.
         .target(name: "CMshvEmulatorEntry", dependencies: ["CMshv"]),
-        swift("MshvEmulatorEntry", ["MshvEmulator", "CMshvEmulatorEntry", "LinuxSystem"]),
+        swift(
+            "MshvEmulatorEntry",
+            [
+                "MshvEmulator", "CMshvEmulatorEntry", "EmbeddedHypervisor", "KvmEngine", "Hypervisor", "HypercallABI",
+                "LinuxSystem", "Log",
+            ]),
+        // Their names, for the library alone. It has a Swift runtime of its own and shows nothing but those names, so
+        // that it gets along with whatever the program is made of.
+        .target(
+            name: "CMshvEmulatorPreload", dependencies: ["CMshvEmulatorEntry"], exclude: ["exports.map"],
+            linkerSettings: [
+                .unsafeFlags([
+                    "-static-stdlib", "-Xlinker",
+                    "--version-script=\(Context.packageDirectory)/Sources/CMshvEmulatorPreload/exports.map",
+                ])
+            ]),
 
         // machine: what a guest sees
         .target(name: "CDemoGuest"),
         swift("GuestMemory", ["LinuxSystem"]),
         swift("VirtualDevices", ["LinuxSystem"]),
+        swift("Virtio", ["VirtualDevices", "GuestMemory", "LinuxSystem", "CLinux"]),
         swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
             "VirtualMachine",
-            ["VirtualDevices", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI", "LinuxSystem", "Log"]),
+            [
+                "Virtio", "VirtualDevices", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI", "LinuxSystem",
+                "Log",
+            ]),
 
         // host: what this machine is
-        swift("HostInventory", ["LinuxSystem", "CLinux"]),
+        swift("HostInventory", ["HypercallABI", "LinuxSystem", "CLinux", "CMshv"]),
 
         // manager: lifecycle of VMs, the worker processes, the state store
         swift("WorkerProtocol", ["BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
@@ -132,10 +152,15 @@ let package = Package(
         .target(
             name: "TestHTTP", dependencies: ["JSON", "LinuxSystem", "CLinux"], path: "Tests/Support/TestHTTP",
             swiftSettings: strict),
+        // What the C compiler makes of the headers of CMshv, for the conformance tests.
+        .target(name: "CMshvLayout", dependencies: ["CMshv"], path: "Tests/Support/CMshvLayout"),
         test("ArchitectureTests", []),
         .testTarget(
             name: "HypercallTests",
-            dependencies: ["HypercallABI", "HypercallCore", "Hypervisor", "EmbeddedHypervisor", "JSON", "LinuxSystem"],
+            dependencies: [
+                "HypercallABI", "HypercallCore", "Hypervisor", "EmbeddedHypervisor", "JSON", "LinuxSystem", "CMshv",
+                "CMshvLayout",
+            ],
             exclude: ["Fixtures"], swiftSettings: strict),
         test(
             "EngineTests",
@@ -152,11 +177,13 @@ let package = Package(
         test(
             "MshvTests",
             [
-                "MshvHypervisor", "MshvEmulator", "MshvEmulatorEntry", "EmbeddedHypervisor", "KvmEngine", "Hypervisor",
+                "MshvHypervisor", "MshvEmulator", "MshvEmulatorEntry", "CMshvEmulatorEntry", "EmbeddedHypervisor",
+                "KvmEngine", "Hypervisor",
                 "InstructionEmulator", "HypercallABI", "HypercallCore", "CDemoGuest", "LinuxSystem", "CLinux", "CMshv",
                 "hvrootctl",
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
+        test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "LinuxSystem"]),
         test(
             "MachineTests",
             [
@@ -174,8 +201,7 @@ let package = Package(
             "ManagerTests",
             [
                 "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BootLoader", "Hypervisor",
-                "JSON",
-                "LinuxSystem",
+                "HypercallABI", "JSON", "LinuxSystem",
             ]),
         test(
             "RESTTests",

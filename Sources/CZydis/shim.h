@@ -1,5 +1,6 @@
 #pragma once
 #include <Zydis/Zydis.h>
+#include <string.h>
 
 // What the instruction emulator needs of a decoded instruction, flat: Zydis's own structures hold unions and its
 // conditions are macros, neither of which Swift can use well.
@@ -77,7 +78,7 @@ static inline void czydis_register_operand(ZydisRegister reg, czydis_operand *ou
 }
 
 static inline void czydis_flatten(const ZydisDecodedOperand *in, czydis_operand *out) {
-    ZYAN_MEMSET(out, 0, sizeof *out);
+    memset(out, 0, sizeof *out);
     out->bits = in->size;
     switch (in->type) {
     case ZYDIS_OPERAND_TYPE_REGISTER: czydis_register_operand(in->reg.value, out); break;
@@ -116,7 +117,7 @@ static inline enum czydis_outcome czydis_decode(
     if (status == ZYDIS_STATUS_ILLEGAL_LOCK) return CZYDIS_BAD_LOCK;
     if (!ZYAN_SUCCESS(status)) return CZYDIS_UNKNOWN;
 
-    ZYAN_MEMSET(out, 0, sizeof *out);
+    memset(out, 0, sizeof *out);
     out->mnemonic = (uint16_t)instruction.mnemonic;
     out->length = instruction.length;
     out->opcode = instruction.opcode;

@@ -90,8 +90,12 @@ final class EmbeddedCore: HypercallHandler {
         rootPool.withLock { $0.release(PageCosts.createPartition) }
     }
 
+    /// The root's own properties are those of a partition that was created with everything.
     func getPartitionProperty(_ input: GetPartitionPropertyInput) throws(HypercallStatus) -> UInt64 {
-        try partition(input.partition).with { state throws(HypercallStatus) in
+        if input.partition == .own {
+            return try PropertyStore(CreatePartitionInput(flags: [])).value(of: input.property)
+        }
+        return try partition(input.partition).with { state throws(HypercallStatus) in
             try state.requireAlive()
             return try state.properties.value(of: input.property)
         }
@@ -130,6 +134,35 @@ final class EmbeddedCore: HypercallHandler {
         outcome(of: input.partition) { $0.unmap(input, count: count) }
     }
 
+    func getGPAAccessStates(
+        _ input: GetGPAAccessStatesInput, count: Int
+    ) -> (states: [GPAAccessState], status: HypercallStatus) {
+        do throws(HypercallStatus) {
+            let states = try partition(input.partition).with { state throws(HypercallStatus) in
+                try state.accessStates(input, count: count)
+            }
+            return (states, .success)
+        } catch {
+            return ([], error)
+        }
+    }
+
+    func readGPA(_ input: AccessGPAInput) throws(HypercallStatus) -> ReadGPAOutput {
+        try partition(input.partition).with { state throws(HypercallStatus) in try state.read(input) }
+    }
+
+    func writeGPA(_ input: WriteGPAInput) throws(HypercallStatus) -> GPAAccessResult {
+        try partition(input.access.partition).with { state throws(HypercallStatus) in try state.write(input) }
+    }
+
+    func acquireSPAHostAccess(_ input: SPAHostAccessInput, pages: [UInt64]) -> RepOutcome {
+        outcome(of: input.partition) { $0.acquireHostAccess(input, pages: pages) }
+    }
+
+    func releaseSPAHostAccess(_ input: SPAHostAccessInput, pages: [UInt64]) -> RepOutcome {
+        outcome(of: input.partition) { $0.releaseHostAccess(input, pages: pages) }
+    }
+
     private func outcome(of id: PartitionID, _ body: (inout PartitionState) -> RepOutcome) -> RepOutcome {
         guard let partition = try? partition(id) else { return .refused(.invalidPartitionId) }
         return partition.withOutcome(body)
@@ -149,7 +182,7 @@ final class EmbeddedCore: HypercallHandler {
         _ input: VPRegistersInput, names: [RegisterName]
     ) -> (values: [RegisterValue], status: HypercallStatus) {
         do throws(HypercallStatus) {
-            return try processor(input).registers(names)
+            return try processor(input.index, of: input.partition, vtl: input.vtl).registers(names)
         } catch {
             return ([], error)
         }
@@ -157,18 +190,9 @@ final class EmbeddedCore: HypercallHandler {
 
     func setVPRegisters(_ input: VPRegistersInput, registers: [RegisterAssociation]) -> RepOutcome {
         do throws(HypercallStatus) {
-            return try processor(input).setRegisters(registers)
+            return try processor(input.index, of: input.partition, vtl: input.vtl).setRegisters(registers)
         } catch {
             return .refused(error)
-        }
-    }
-
-    /// There is only one trust level: `invalidParameter` for any other. The partition's lock is not held for the
-    /// registers, since suspending waits for the processor.
-    private func processor(_ input: VPRegistersInput) throws(HypercallStatus) -> EmbeddedVP {
-        if input.vtl.usesTarget, input.vtl.target != 0 { throw HypercallStatus.invalidParameter }
-        return try partition(input.partition).with { state throws(HypercallStatus) in
-            try state.processor(input.index)
         }
     }
 }

@@ -113,3 +113,16 @@ extension EmbeddedHypervisor {
         return (pool.deposited, pool.used, core.rootMemory.depositedPages, core.rootMemory.mappedPages)
     }
 }
+
+extension EmbeddedHypervisor {
+    /// The root's page number of a page that HvCallMapVpStatePage shared, for who fills it in; nil: it is not there.
+    ///
+    /// - Throws: `invalidPartitionId`, `invalidPartitionState`, `invalidVpIndex`.
+    package func statePage(
+        _ type: VPStatePageType, of index: VPIndex, in partition: PartitionID
+    ) throws(HypercallStatus) -> UInt64? {
+        try core.processor(index, of: partition).withRecord { record throws(HypercallStatus) in
+            record.statePages[type]?.number
+        }
+    }
+}

@@ -9,6 +9,8 @@ final class EmbeddedPartition: PartitionHotPath {
     private let state: Mutex<PartitionState>
     /// The engine's partition while there is one: interrupts do not wait for hypercalls.
     private let interrupts = Mutex<(any EnginePartition)?>(nil)
+    /// Level-triggered interrupts that the root asserted.
+    private let watched = Mutex<[IOAPICMessage]>([])
 
     init(_ state: consuming sending PartitionState) {
         id = state.id
@@ -61,5 +63,18 @@ final class EmbeddedPartition: PartitionHotPath {
             guard let engine else { throw HypervisorError("partition \(id) is not initialized or has ended") }
             try engine.setIOAPICMessages(messages)
         }
+    }
+
+    /// Makes the end of a level-triggered interrupt exit. Engines watch as many messages as an I/O APIC has pins: the
+    /// one that came first gives way.
+    func watchEnd(of message: IOAPICMessage) throws(HypervisorError) {
+        let pins = 24
+        let changed = watched.withLock { watched -> [IOAPICMessage]? in
+            if watched.contains(message) { return nil }
+            if watched.count == pins { watched.removeFirst() }
+            watched.append(message)
+            return watched
+        }
+        if let changed { try setIOAPICMessages(changed) }
     }
 }

@@ -9,6 +9,8 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
     // Unchecked: everything that changes is touched only with `mutex` held.
 
     let index: VPIndex
+    /// The registers of the whole partition.
+    let shared: PartitionRegisters
     private let partition: PartitionID
     private let engineVP: any EngineVP
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
@@ -16,6 +18,16 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
 
     /// HV_REGISTER_EXPLICIT_SUSPEND.
     private var isExplicitlySuspended = false
+    /// HV_REGISTER_INTERCEPT_SUSPEND: the last run ended with something for the one who runs it.
+    private var isInterceptSuspended = false
+    /// HV_REGISTER_DISPATCH_SUSPEND.
+    private var isDispatchSuspended = false
+    /// The exit that a dispatch ended with; the next run gives it out.
+    private var dispatchedExit: VPExit?
+    /// Whether it was ever in the engine, or was started by a call.
+    private var hasStarted = false
+    private var clock = RunClock()
+    private var record = ProcessorRecord()
     /// The partition's property HV_PARTITION_PROPERTY_SUSPEND.
     private var isPartitionSuspended: Bool
     private var isCancelled = false
@@ -25,8 +37,12 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
     /// Deleted: the engine must not be touched any more.
     private var isRetired = false
 
-    init(_ engineVP: any EngineVP, index: VPIndex, partition: PartitionID, isPartitionSuspended: Bool) {
+    init(
+        _ engineVP: any EngineVP, index: VPIndex, partition: PartitionID, isPartitionSuspended: Bool,
+        shared: PartitionRegisters
+    ) {
         self.engineVP = engineVP
+        self.shared = shared
         self.index = index
         self.partition = partition
         self.isPartitionSuspended = isPartitionSuspended
@@ -46,11 +62,16 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
 
     // MARK: The hot path
 
-    /// Waits while the processor is suspended; a cancelled wait returns `.interrupted`.
+    /// Waits while the processor is suspended; a cancelled wait returns `.interrupted`. Gives out what a dispatch left.
     func run() -> VPExit {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         if isRunning { return .failed("two threads run processor \(index) of partition \(partition)") }
+        if let exit = dispatchedExit, !isRetired {
+            dispatchedExit = nil
+            return exit
+        }
+        isInterceptSuspended = false
         while true {
             while isSuspended, !isRetired, !isCancelled { pthread_cond_wait(changed, mutex) }
             if isRetired { return .failed("processor \(index) of partition \(partition) is deleted") }
@@ -58,16 +79,76 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
                 isCancelled = false
                 return .interrupted
             }
-            isRunning = true
+            if let exit = enter() { return exit }
+        }
+    }
+
+    /// One run in the engine. With `mutex` held, which it gives away meanwhile; the processor may run.
+    ///
+    /// - Returns: nil for what is not the caller's business: an interruption that only a suspension wanted, and accesses
+    ///   to MSRs that HvCallRegisterInterceptResult answered.
+    private func enter() -> VPExit? {
+        isRunning = true
+        hasStarted = true
+        clock.begin()
+        pthread_mutex_unlock(mutex)
+        let exit = engineVP.run()
+        pthread_mutex_lock(mutex)
+        let action = record.msrResults.isEmpty ? nil : record.action(for: exit)
+        if let action {
             pthread_mutex_unlock(mutex)
-            let exit = engineVP.run()
+            switch action {
+            case .fault: engineVP.failAccess()
+            case .ignoreWriteReadZero: engineVP.completeRead(0)
+            }
             pthread_mutex_lock(mutex)
-            isRunning = false
-            pthread_cond_broadcast(changed)
-            // An interruption that only a suspension wanted is not the caller's business.
-            if exit == .interrupted, !isCancelled, isSuspended || isRetired { continue }
-            if exit == .interrupted { isCancelled = false }
-            return exit
+        }
+        isRunning = false
+        clock.end(exit)
+        pthread_cond_broadcast(changed)
+        if action != nil { return nil }
+        if exit == .interrupted {
+            if !isCancelled, isSuspended || isRetired { return nil }
+            isCancelled = false
+        } else {
+            isInterceptSuspended = true
+        }
+        return exit
+    }
+
+    /// HvCallDispatchVp: as `run`, but it does not wait.
+    ///
+    /// - Throws: `invalidVpIndex` for a deleted processor, `invalidVpState` for one that another thread runs,
+    ///   `operationFailed` where the engine can't go on.
+    func dispatch(_ flags: DispatchVPFlags) throws(HypercallStatus) -> DispatchVPOutput {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        if isRetired { throw HypercallStatus.invalidVpIndex }
+        if isRunning { throw HypercallStatus.invalidVpState }
+        if flags.contains(.clearInterceptSuspend) {
+            isInterceptSuspended = false
+            dispatchedExit = nil
+        }
+        while true {
+            if isRetired { throw HypercallStatus.invalidVpIndex }
+            if isInterceptSuspended { return DispatchVPOutput(state: .ready, event: .intercept) }
+            if isSuspended { return DispatchVPOutput(state: .blocked, event: .suspend) }
+            if isCancelled {
+                isCancelled = false
+                return DispatchVPOutput(state: .ready, event: .none)
+            }
+            switch enter() {
+            case nil: continue
+            case .interrupted: return DispatchVPOutput(state: .ready, event: .none)
+            case .halt:
+                isInterceptSuspended = false
+                return DispatchVPOutput(state: .blocked, event: .none)
+            case .failed:
+                throw HypercallStatus.operationFailed
+            case .some(let exit):
+                dispatchedExit = exit
+                return DispatchVPOutput(state: .ready, event: .intercept)
+            }
         }
     }
 
@@ -75,9 +156,17 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
         _ = access { $0.completeRead(value) }
     }
 
+    func completeCPUID(_ result: CPUIDRegisters) {
+        _ = access { $0.completeCPUID(result) }
+    }
+
     func failAccess() {
         _ = access { $0.failAccess() }
     }
+
+    func abandonExit() { _ = access { $0.abandonExit() } }
+
+    func returnAtSignals() { _ = access { $0.returnAtSignals() } }
 
     func cancelRun() {
         pthread_mutex_lock(mutex)
@@ -109,19 +198,65 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
         return result
     }
 
-    /// HV_REGISTER_EXPLICIT_SUSPEND. When a suspension returns the processor is not in the engine.
-    var explicitSuspend: Bool {
+    /// The suspensions that are registers. When one of them returns that keeps the processor from running, it is not in
+    /// the engine.
+    subscript(suspension name: RegisterName) -> Bool {
         get {
             pthread_mutex_lock(mutex)
             defer { pthread_mutex_unlock(mutex) }
-            return isExplicitlySuspended
+            return switch name {
+            case .interceptSuspend: isInterceptSuspended
+            case .dispatchSuspend: isDispatchSuspended
+            default: isExplicitlySuspended
+            }
         }
         set {
             pthread_mutex_lock(mutex)
             defer { pthread_mutex_unlock(mutex) }
-            isExplicitlySuspended = newValue
+            switch name {
+            case .interceptSuspend:
+                isInterceptSuspended = newValue
+                if !newValue { dispatchedExit = nil }
+            case .dispatchSuspend: isDispatchSuspended = newValue
+            default: isExplicitlySuspended = newValue
+            }
             settle()
         }
+    }
+
+    /// How long the processor ran, in units of 100 ns: the processor time of the threads that ran it.
+    var runTime: UInt64 {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return clock.nanoseconds(isRunning: isRunning) / 100
+    }
+
+    /// - Returns: false where the processor has run already.
+    func claimStart() -> Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        if hasStarted { return false }
+        hasStarted = true
+        return true
+    }
+
+    /// The end of `claimStart` where nothing came of it.
+    func abandonStart() {
+        pthread_mutex_lock(mutex)
+        hasStarted = false
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// What the hypervisor keeps of the processor.
+    ///
+    /// - Throws: what `body` throws; `invalidVpIndex` for a deleted processor.
+    func withRecord<Result>(
+        _ body: (inout ProcessorRecord) throws(HypercallStatus) -> Result
+    ) throws(HypercallStatus) -> Result {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        if isRetired { throw HypercallStatus.invalidVpIndex }
+        return try body(&record)
     }
 
     /// Follows the partition's property.
@@ -141,7 +276,7 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
         while accesses > 0 { pthread_cond_wait(changed, mutex) }
     }
 
-    private var isSuspended: Bool { isExplicitlySuspended || isPartitionSuspended }
+    private var isSuspended: Bool { isExplicitlySuspended || isDispatchSuspended || isPartitionSuspended }
 
     /// Wakes who waits, and gets the processor out of the engine where it must not be there. With `mutex` held.
     private func settle() {

@@ -30,6 +30,9 @@ struct GuestPhysicalMap: Sendable {
     /// The page tables in use: each 2 MiB with anything in it that is not wholly mapped as a large page needs one.
     private(set) var tables: UInt64 = 0
 
+    /// Pages that are mapped and were not written since their dirty state was cleared. Every page begins as written.
+    private var clean = PageSet()
+
     var pageCount: UInt64 { extents.pageCount }
 
     /// Pages with memory of the root behind them.
@@ -46,12 +49,39 @@ struct GuestPhysicalMap: Sendable {
         guard !range.isEmpty else { return }
         let before = tableCount(in: range)
         extents.replace(range, with: backing)
+        clean.remove(range)
         tables = tables - before + tableCount(in: range)
     }
 
     mutating func removeAll() {
         extents = ExtentMap()
+        clean = PageSet()
         tables = 0
+    }
+
+    // MARK: Access states
+
+    mutating func markAllDirty() { clean = PageSet() }
+
+    mutating func markDirty(_ range: Range<UInt64>) { clean.remove(range) }
+
+    /// Clears the dirty state of pages that have memory which can be read; others have no such state.
+    mutating func markClean(_ range: Range<UInt64>) {
+        for piece in extents.pieces(in: range) where piece.value.isInEngine {
+            clean.insert(piece.range)
+        }
+    }
+
+    /// The states of pages, one after the other.
+    func accessStates(_ range: Range<UInt64>) -> [GPAAccessState] {
+        var states = [GPAAccessState](repeating: [], count: range.count)
+        for piece in extents.pieces(in: range) where piece.value.isInEngine {
+            for page in piece.range { states[Int(page - range.lowerBound)] = [.accessed, .dirty] }
+        }
+        for run in clean.runs(in: range) {
+            for page in run { states[Int(page - range.lowerBound)].remove(.dirty) }
+        }
+        return states
     }
 
     /// How many pages of `range`, from its start on, can be mapped as small pages with `budget` new page tables.

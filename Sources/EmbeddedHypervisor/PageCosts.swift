@@ -8,6 +8,8 @@ enum PageCosts {
     static let initializePartition: UInt64 = 160
     /// From the partition's pool, until the processor is deleted.
     static let createVP: UInt64 = 80
+    /// A page of the hypervisor's own that it shares with the runner of a processor, until that is unmapped.
+    static let statePage: UInt64 = 1
     /// The page table of 2 MiB of guest memory that is not one large page, until that is unmapped.
     static let pageTable: UInt64 = 1
     /// What the root has from the start.
@@ -18,8 +20,11 @@ enum PageCosts {
 enum Limits {
     /// Guest physical addresses have 52 bits.
     static let gpaPages: UInt64 = 1 << 40
+    static let gpaEnd: UInt64 = 1 << 52
     /// Pages of 4 KiB in one of 2 MiB.
     static let largePage: UInt64 = 512
     /// HV_MAX_VP_INDEX.
     static let maximumVPIndex: UInt32 = 0x7FF
+    /// Of each kind, for one processor.
+    static let registeredResults = 512
 }

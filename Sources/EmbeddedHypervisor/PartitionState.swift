@@ -28,6 +28,8 @@ struct PartitionState {
     /// Indices that were used and deleted: engines can't make a processor anew, so they stay used.
     var deletedProcessors: Set<VPIndex> = []
     var properties: PropertyStore
+    /// The registers that the partition's processors have in common.
+    let registers = PartitionRegisters()
 
     init(
         id: PartitionID, creation: CreatePartitionInput, parameters: EngineParameters, root: RootMemory,
@@ -69,6 +71,7 @@ struct PartitionState {
             throw failed("creating the partition", error)
         }
         life = .active
+        if isTrackingAccess { trackAccess(true) }
     }
 
     /// Frees all that the partition has: processors, guest memory, what it used of the pool. Waits for processors that
@@ -136,7 +139,9 @@ struct PartitionState {
 
     mutating func setProperty(_ property: PartitionProperty, to value: UInt64) throws(HypercallStatus) {
         try requireAlive()
+        let wasTracking = isTrackingAccess
         try properties.set(property, to: value, isInitialized: life != .created)
+        if isTrackingAccess != wasTracking { trackAccess(!wasTracking) }
         if property == .suspend {
             for processor in processors.values { processor.setPartitionSuspend(value != 0) }
         }

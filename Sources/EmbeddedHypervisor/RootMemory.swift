@@ -89,6 +89,16 @@ final class RootMemory: Sendable {
         }
     }
 
+    /// Whether the root itself may use a page: `invalidParameter` for one that is not root memory, `operationDenied` for
+    /// one that is deposited.
+    func checkUse(of page: UInt64) -> HypercallStatus {
+        guard page < 1 << 52 else { return .invalidParameter }
+        return state.withLock { state in
+            if state.registered[page] == nil { return .invalidParameter }
+            return state.uses[page] == .deposited ? .operationDenied : .success
+        }
+    }
+
     /// Pages that are deposited, to anyone.
     var depositedPages: UInt64 {
         state.withLock { state in

@@ -30,7 +30,7 @@ package struct Host: Sendable, Equatable {
 
 /// Reads the host from `/proc`, `/sys` and `/etc` below a root directory, which a test can replace.
 package struct HostInventory: Sendable {
-    private let root: String
+    let root: String
 
     /// - Parameter root: what stands before `/proc`; the empty string is this machine.
     package init(root: String = "") {

@@ -19,6 +19,25 @@ extension HypercallDispatcher {
             var input = try UnmapGPAPagesInput(decoding: call.input)
             input.gpaPage = try advance(input.gpaPage, by: call, isLarge: input.flags.contains(.largePage))
             return handler.unmapGPAPages(input, count: call.range.count)
+        case .getGpaPagesAccessStates:
+            var input = try GetGPAAccessStatesInput(decoding: call.input)
+            input.gpaPage = try advance(input.gpaPage, by: call, isLarge: false)
+            let (states, status) = handler.getGPAAccessStates(input, count: call.range.count)
+            for (index, state) in zip(call.range, states) { try call.output.write(state.rawValue, at: index) }
+            return RepOutcome(min(states.count, call.range.count), status)
+        case .readGpa:
+            try handler.readGPA(AccessGPAInput(decoding: call.input)).encode(into: call.output)
+            return .done
+        case .writeGpa:
+            let result = try handler.writeGPA(WriteGPAInput(decoding: call.input))
+            try call.output.write(UInt64(result.rawValue), at: 0)
+            return .done
+        case .acquireSparseSpaPageHostAccess:
+            return handler.acquireSPAHostAccess(
+                try SPAHostAccessInput(decoding: call.input), pages: try call.list())
+        case .releaseSparseSpaPageHostAccess:
+            return handler.releaseSPAHostAccess(
+                try SPAHostAccessInput(decoding: call.input), pages: try call.list())
         default: throw HypercallStatus.invalidHypercallCode
         }
     }

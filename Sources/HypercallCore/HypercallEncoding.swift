@@ -3,18 +3,26 @@ import HypercallABI
 /// How the client's methods make their calls out of bytes.
 extension HypercallClient {
     /// Makes a simple call and parses its output.
+    ///
+    /// - Parameter variableHeader: stands behind the input, for calls that have one.
     func simple<Input: HypercallStructure, Output>(
-        _ code: CallCode, _ input: Input, parse: (ByteReader) throws(HypercallStatus) -> Output
+        _ code: CallCode, _ input: Input, variableHeader: [UInt64] = [],
+        parse: (ByteReader) throws(HypercallStatus) -> Output
     ) throws(HypercallFailure) -> Output {
         guard let form = CallCatalogue.definition(of: code)?.form else {
             throw HypercallFailure(code: code, status: .invalidHypercallCode)
         }
         return try withBuffers { inputPage, outputPage throws(HypercallStatus) -> Output in
-            try input.encode(into: ByteWriter(inputPage))
+            let writer = ByteWriter(inputPage)
+            try input.encode(into: writer)
+            for (index, word) in variableHeader.enumerated() {
+                try writer.write(word, at: form.inputSize + 8 * index)
+            }
+            let inputSize = form.inputSize + 8 * variableHeader.count
             let output = UnsafeMutableRawBufferPointer(rebasing: outputPage[..<form.outputSize])
             let result = port.execute(
-                ControlWord(code, fast: form.isFast),
-                input: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(inputPage)[..<form.inputSize]),
+                ControlWord(code, fast: form.isFast, variableHeaderSize: variableHeader.count),
+                input: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(inputPage)[..<inputSize]),
                 output: output)
             guard result.status == .success else { throw result.status }
             return try parse(ByteReader(UnsafeRawBufferPointer(output)))

@@ -41,6 +41,14 @@ package protocol MemoryCallHandler: Sendable {
     func withdrawMemory(_ input: WithdrawMemoryInput, maximum: Int) -> (pages: [UInt64], status: HypercallStatus)
     func mapGPAPages(_ input: MapGPAPagesInput, sources: [UInt64]) -> RepOutcome
     func unmapGPAPages(_ input: UnmapGPAPagesInput, count: Int) -> RepOutcome
+    /// - Returns: the states of the first pages, and `success` only with those of all.
+    func getGPAAccessStates(
+        _ input: GetGPAAccessStatesInput, count: Int
+    ) -> (states: [GPAAccessState], status: HypercallStatus)
+    func readGPA(_ input: AccessGPAInput) throws(HypercallStatus) -> ReadGPAOutput
+    func writeGPA(_ input: WriteGPAInput) throws(HypercallStatus) -> GPAAccessResult
+    func acquireSPAHostAccess(_ input: SPAHostAccessInput, pages: [UInt64]) -> RepOutcome
+    func releaseSPAHostAccess(_ input: SPAHostAccessInput, pages: [UInt64]) -> RepOutcome
 }
 
 /// Virtual processors and their registers.

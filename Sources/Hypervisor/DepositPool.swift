@@ -29,7 +29,7 @@ package final class DepositPool: Sendable {
     ///
     /// - Parameter backend: the hypervisor that this pool serves.
     /// - Returns: page numbers of the root.
-    func take(_ count: Int, for backend: any HypervisorBackend) throws(HypervisorError) -> [UInt64] {
+    package func take(_ count: Int, for backend: any HypervisorBackend) throws(HypervisorError) -> [UInt64] {
         try state.withLock { state throws(HypervisorError) in
             var pages: [UInt64] = []
             pages.reserveCapacity(count)
@@ -48,7 +48,7 @@ package final class DepositPool: Sendable {
     }
 
     /// Puts pages back that `take` gave and the hypervisor no longer has.
-    func putBack(_ pages: some Sequence<UInt64>) {
+    package func putBack(_ pages: some Sequence<UInt64>) {
         state.withLock { state in
             for run in pageRuns(pages) { state.free.replace(run, with: Member()) }
         }

@@ -2,15 +2,15 @@ import HypercallABI
 import HypercallCore
 
 /// How many pages Linux's driver deposits for a call (drivers/hv; determined empirically there).
-enum DepositCount {
+package enum DepositCount {
     /// Before initializing a partition.
-    static let initializePartition = 208
+    package static let initializePartition = 208
     /// Before creating a virtual processor.
-    static let createVP = 90
+    package static let createVP = 90
     /// Each time mapping guest memory runs out.
-    static let mapGPAPages = 256
+    package static let mapGPAPages = 256
     /// Each time any other call runs out.
-    static let retry = 1
+    package static let retry = 1
 }
 
 /// Deposits memory and repeats calls that ran out of it.

@@ -49,11 +49,27 @@ package protocol EnginePartition: AnyObject, Sendable {
     /// - Throws: `featureUnavailable` for what this engine can't intercept.
     func installIntercept(type: UInt32, access: UInt32, parameter: UInt64) throws(HypercallStatus)
 
+    /// Begins or ends keeping a log of the guest pages that processors write. It begins empty.
+    func setDirtyTracking(_ isOn: Bool) throws(HypervisorError)
+
+    /// The pages of a range that processors wrote since they were last asked for, in order; they are forgotten with
+    /// that. A page that was unmapped and mapped again may be missing.
+    ///
+    /// - Throws: `featureUnavailable` where this engine can't know, `operationFailed`.
+    func takeDirtyPages(_ range: Range<UInt64>) throws(HypercallStatus) -> [Range<UInt64>]
+
     /// Frees what the engine holds. Nothing may be called after it; processors are no longer running.
     func close()
 }
 
 extension EnginePartition {
+    /// An engine that can't tells so when it is asked for pages.
+    package func setDirtyTracking(_ isOn: Bool) throws(HypervisorError) {}
+
+    package func takeDirtyPages(_ range: Range<UInt64>) throws(HypercallStatus) -> [Range<UInt64>] {
+        throw HypercallStatus.featureUnavailable
+    }
+
     package func installIntercept(type: UInt32, access: UInt32, parameter: UInt64) throws(HypercallStatus) {
         throw HypercallStatus.featureUnavailable
     }
@@ -75,7 +91,12 @@ package protocol EngineVP: VirtualProcessor {
     /// What CPUID gives the guest now.
     ///
     /// - Throws: `featureUnavailable` where this engine runs no guest code.
-    func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDResult
+    func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDRegisters
+
+    /// Tells all that HvCallRegisterInterceptResult said of this processor's CPUID, in the order in which it applies,
+    /// each time more is said. An engine that can't change CPUID any more leaves it as it is; `cpuid` gives what there
+    /// is without these.
+    func setCPUIDResults(_ results: [CPUIDResultParameters])
 }
 
 /// The state of a processor that an engine keeps beside its registers.
@@ -92,9 +113,11 @@ extension EngineVP {
         throw HypercallStatus.featureUnavailable
     }
 
-    package func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDResult {
+    package func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDRegisters {
         throw HypercallStatus.featureUnavailable
     }
+
+    package func setCPUIDResults(_ results: [CPUIDResultParameters]) {}
 }
 
 /// What the guest may do with a page. Reading is always allowed.

@@ -93,31 +93,30 @@ package protocol VirtualProcessor: AnyObject, Sendable {
     func completeRead(_ value: UInt64)
 
     /// Answers the `cpuid` that `run` just returned.
-    func completeCPUID(_ result: CPUIDResult)
+    func completeCPUID(_ result: CPUIDRegisters)
 
     /// Answers the `msrRead` or `msrWrite` that `run` just returned with a #GP in the guest.
     func failAccess()
+
+    /// Leaves the instruction of the exit that `run` just returned to the caller: the engine forgets what it would have
+    /// finished, and the registers are those at the exit. These are the registers before the instruction, but for a
+    /// write to a device's address (`mmioWrite`) those after it. For whoever emulates instructions itself.
+    func abandonExit()
+
+    /// From now on `run` returns `.interrupted` for every signal that its thread gets, not only for `cancelRun`.
+    func returnAtSignals()
 
     /// Makes the current `run`, or the next one where none is under way, return `.interrupted`. From any thread.
     func cancelRun()
 }
 
 extension VirtualProcessor {
+    /// Where instructions are never half done there is nothing to forget.
+    package func abandonExit() {}
+
+    /// Processors that no thread waits in a system call for get no signals.
+    package func returnAtSignals() {}
+
     /// Processors that never exit for CPUID have nothing to answer.
-    package func completeCPUID(_ result: CPUIDResult) {}
-}
-
-/// What CPUID leaves in the registers.
-package struct CPUIDResult: Equatable, Sendable {
-    package var eax: UInt32
-    package var ebx: UInt32
-    package var ecx: UInt32
-    package var edx: UInt32
-
-    package init(eax: UInt32, ebx: UInt32, ecx: UInt32, edx: UInt32) {
-        self.eax = eax
-        self.ebx = ebx
-        self.ecx = ecx
-        self.edx = edx
-    }
+    package func completeCPUID(_ result: CPUIDRegisters) {}
 }

@@ -12,15 +12,16 @@ final class KvmMachine: Sendable {
     let descriptor: FileDescriptor
     private let slotLimit: UInt32
     private let armed = Atomic<Bool>(false)
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
-    private struct State {
+    struct State {
         var map = GuestMemoryMap()
         var isArmed = false
         var isClosed = false
         var freeSlots: [UInt32] = []
         var nextSlot: UInt32 = 0
         var gates: [RunGate] = []
+        var dirtyLog = DirtyLog()
     }
 
     init(descriptor: consuming FileDescriptor, slotLimit: UInt32) {
@@ -70,7 +71,10 @@ final class KvmMachine: Sendable {
             for gate in state.gates { gate.beginHold() }
             for gate in state.gates { gate.waitUntilOutside() }
             defer { for gate in state.gates { gate.release() } }
-            for extent in gone { try uninstall(extent, &state) }
+            for extent in gone {
+                collectDirtyPages(of: extent, &state)
+                try uninstall(extent, &state)
+            }
             for extent in left { try install(extent, &state) }
         }
     }
@@ -101,7 +105,7 @@ final class KvmMachine: Sendable {
             state.nextSlot += 1
         }
         var region = kvm_userspace_memory_region(
-            slot: slot, flags: extent.access.contains(.write) ? 0 : HV_KVM_MEM_READONLY, guest_phys_addr: extent.gpa,
+            slot: slot, flags: slotFlags(of: extent, state), guest_phys_addr: extent.gpa,
             memory_size: extent.count, userspace_addr: UInt64(extent.host))
         do {
             try descriptor.ioctl(HV_KVM_SET_USER_MEMORY_REGION, &region)

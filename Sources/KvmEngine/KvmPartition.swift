@@ -7,7 +7,7 @@ import LinuxSystem
 /// A partition as a KVM VM.
 final class KvmPartition: EnginePartition {
     private let engine: KvmEngine
-    private let machine: KvmMachine
+    let machine: KvmMachine
     private let vpCount: Int
 
     init(engine: KvmEngine, configuration: EnginePartitionConfiguration) throws(HypervisorError) {

@@ -10,6 +10,8 @@ enum RegisterPlace: Equatable {
     case segment(Int)
     case table(Int)
     case debug(Int)
+    /// 16 bytes of `struct kvm_fpu`.
+    case vector(Int)
     case msr(UInt32)
     case extendedControl0
     case activityState
@@ -26,6 +28,9 @@ enum RegisterPlace: Equatable {
         let number = name.rawValue
         switch number {
         case 0x0008_0010...0x0008_0017: self = .msr(0x200 + 2 * (number - 0x0008_0010))
+        // struct kvm_fpu: 128 bytes of x87 registers, 24 of control and status, then XMM0 to XMM15
+        case RegisterName.xmm0.rawValue...RegisterName.xmm0.rawValue + 15:
+            self = .vector(152 + 16 * Int(number - RegisterName.xmm0.rawValue))
         case 0x0008_0040...0x0008_0047: self = .msr(0x201 + 2 * (number - 0x0008_0040))
         default: return nil
         }

@@ -15,6 +15,7 @@ final class KvmVP: EngineVP, @unchecked Sendable {
     let memory: VPMemory
     private let machine: KvmMachine
     private let cancelled = Atomic<Bool>(false)
+    private let stopsAtSignals = Atomic<Bool>(false)
     private let registerAccess = Mutex(())
 
     /// The device accesses of the last exit that are not given out or answered yet.
@@ -36,7 +37,11 @@ final class KvmVP: EngineVP, @unchecked Sendable {
         } catch {
             throw HypervisorError("KVM cannot make virtual processor \(index): \(error)")
         }
-        gate = RunGate(runPage: memory)
+        let runMemory = memory
+        // The kvm_run page lives as long as its mapping, which the closure keeps.
+        gate = RunGate(
+            prepareThread: { hv_kvm_prepare_thread() },
+            demand: { hv_kvm_run_set_immediate_exit(runMemory.run, 1) }, signal: hv_kvm_kick_signal())
         let entries = CPUIDEntry.forProcessor(
             index, of: vpCount, supported: engine.supportedCPUID, hasTSCDeadlineTimer: engine.hasTSCDeadlineTimer)
         do {
@@ -52,6 +57,8 @@ final class KvmVP: EngineVP, @unchecked Sendable {
         }
     }
 
+    func returnAtSignals() { stopsAtSignals.store(true, ordering: .relaxed) }
+
     func run() -> VPExit {
         do {
             try machine.arm()
@@ -60,6 +67,15 @@ final class KvmVP: EngineVP, @unchecked Sendable {
         }
         gate.enter()
         defer { gate.leave() }
+        if stopsAtSignals.load(ordering: .relaxed) {
+            // What holders left of the flag is no signal. First the flag, then the wishes, as below.
+            hv_kvm_run_set_immediate_exit(memory.run, 0)
+            if cancelled.exchange(false, ordering: .sequentiallyConsistent) { return .interrupted }
+            if gate.isHeld {
+                gate.leave()
+                gate.enter()
+            }
+        }
         while true {
             if let exit = early ?? transfer?.next(in: memory) {
                 early = nil
@@ -80,6 +96,7 @@ final class KvmVP: EngineVP, @unchecked Sendable {
             // the flag again.
             hv_kvm_run_set_immediate_exit(memory.run, 0)
             if cancelled.exchange(false, ordering: .sequentiallyConsistent) { return .interrupted }
+            if stopsAtSignals.load(ordering: .relaxed), !gate.isHeld { return .interrupted }
             // It was a holder, or somebody else's signal.
             gate.leave()
             gate.enter()
@@ -98,6 +115,31 @@ final class KvmVP: EngineVP, @unchecked Sendable {
     func cancelRun() {
         cancelled.store(true, ordering: .sequentiallyConsistent)
         gate.kick()
+    }
+
+    /// Lets KVM finish the instruction with whatever is in its page, drops what else it asks for on the way, and puts
+    /// the registers back. Memory that the instruction wrote stays written; who emulates the instruction writes it again.
+    func abandonExit() {
+        gate.enter()
+        defer { gate.leave() }
+        transfer = nil
+        early = nil
+        guard mustComplete else { return }
+        mustComplete = false
+        var registers = kvm_regs()
+        var fpu = kvm_fpu()
+        let isSaved =
+            (try? descriptor.ioctl(HV_KVM_GET_REGS, &registers)) != nil
+            && (try? descriptor.ioctl(HV_KVM_GET_FPU, &fpu)) != nil
+        // An instruction has a few accesses; INS and OUTS come out of KVM after at most a page of elements.
+        for _ in 0..<8192 {
+            hv_kvm_run_set_immediate_exit(memory.run, 1)
+            if hv_ioctl_int(descriptor.raw, HV_KVM_RUN, 0) < 0 { break }
+        }
+        guard isSaved else { return }
+        // KVM gave these values out itself.
+        _ = try? descriptor.ioctl(HV_KVM_SET_REGS, &registers)
+        _ = try? descriptor.ioctl(HV_KVM_SET_FPU, &fpu)
     }
 
     /// What the last KVM_RUN asks for; nil: nothing, run again.

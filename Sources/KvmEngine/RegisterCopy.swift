@@ -12,6 +12,8 @@ struct RegisterCopy {
     private var changedGeneral = false
     private var changedSystem = false
     private var changedDebug = false
+    private var fpu: kvm_fpu?
+    private var changedFPU = false
     private var changedMSRs: [(index: UInt32, value: UInt64)] = []
     private var changedControl0: UInt64?
     private var changedActivity: UInt64?
@@ -30,6 +32,9 @@ struct RegisterCopy {
         case .general(let offset): return RegisterValue(low: load(offset, from: try readGeneral()))
         case .system(let offset): return RegisterValue(low: load(offset, from: try readSystem()))
         case .debug(let offset): return RegisterValue(low: load(offset, from: try readDebug()))
+        case .vector(let offset):
+            let fpu = try readFPU()
+            return RegisterValue(low: load(offset, from: fpu), high: load(offset + 8, from: fpu))
         case .segment(let offset):
             let segment: kvm_segment = load(offset, from: try readSystem())
             return RegisterValue(SegmentRegister(segment))
@@ -69,6 +74,12 @@ struct RegisterCopy {
             store(value.low, at: offset, in: &registers)
             debug = registers
             changedDebug = true
+        case .vector(let offset):
+            var registers = try readFPU()
+            store(value.low, at: offset, in: &registers)
+            store(value.high, at: offset + 8, in: &registers)
+            fpu = registers
+            changedFPU = true
         case .msr(let index): changedMSRs.append((index, value.low))
         case .extendedControl0: changedControl0 = value.low
         case .activityState: changedActivity = value.low
@@ -90,6 +101,9 @@ struct RegisterCopy {
         if changedDebug, var registers = debug {
             try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_DEBUGREGS, &registers) }
         }
+        if changedFPU, var registers = fpu {
+            try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_FPU, &registers) }
+        }
         if !changedMSRs.isEmpty {
             let values = changedMSRs
             try accepted { () throws(Errno) in try vp.writeMSRs(values) }
@@ -103,6 +117,14 @@ struct RegisterCopy {
             var state = kvm_mp_state(mp_state: try ActivityState.mpState(of: value))
             try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_MP_STATE, &state) }
         }
+    }
+
+    private mutating func readFPU() throws(HypercallStatus) -> kvm_fpu {
+        if let fpu { return fpu }
+        var registers = kvm_fpu()
+        try answered { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_GET_FPU, &registers) }
+        fpu = registers
+        return registers
     }
 
     private mutating func readGeneral() throws(HypercallStatus) -> kvm_regs {

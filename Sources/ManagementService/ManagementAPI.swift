@@ -83,14 +83,16 @@ package struct HostResource: Sendable, Equatable {
     package var memoryTotal: UInt64
     package var memoryAvailable: UInt64
     package var hypervisor: HypervisorResource
+    /// What the machine offers of the Microsoft hypervisor, whatever is used.
+    package var mshv: MshvResource
     package var version: String
     package var startedAt: UInt64
     package var vmCount: Int
 
     package init(
         hostname: String, kernelRelease: String, machineID: String?, processorModel: String, processorCount: Int,
-        memoryTotal: UInt64, memoryAvailable: UInt64, hypervisor: HypervisorResource, version: String,
-        startedAt: UInt64, vmCount: Int
+        memoryTotal: UInt64, memoryAvailable: UInt64, hypervisor: HypervisorResource,
+        mshv: MshvResource = MshvResource(), version: String, startedAt: UInt64, vmCount: Int
     ) {
         self.hostname = hostname
         self.kernelRelease = kernelRelease
@@ -100,6 +102,7 @@ package struct HostResource: Sendable, Equatable {
         self.memoryTotal = memoryTotal
         self.memoryAvailable = memoryAvailable
         self.hypervisor = hypervisor
+        self.mshv = mshv
         self.version = version
         self.startedAt = startedAt
         self.vmCount = vmCount

@@ -16,6 +16,7 @@ package final class ManagementService: ManagementAPI {
     private let validateBoot: BootValidator
     private let inventory: HostInventory
     private let hostAtStart: Host
+    private let mshvAtStart: MshvResource
     private let startedAt = realtimeNanoseconds()
     /// Images are large and their disk may be slow: they have a thread, so that consoles need not wait for them.
     private let imageReader: BlockingPool
@@ -33,6 +34,7 @@ package final class ManagementService: ManagementAPI {
         self.validateBoot = validateBoot
         inventory = HostInventory(root: configuration.hostRoot)
         hostAtStart = inventory.read()
+        mshvAtStart = MshvResource(inventory.mshv())
         do throws(Errno) {
             imageReader = try BlockingPool(name: "images", threads: 1)
             consoleReader = try BlockingPool(name: "console-log", threads: 1)
@@ -68,8 +70,8 @@ package final class ManagementService: ManagementAPI {
             hostname: hostAtStart.hostname, kernelRelease: hostAtStart.kernelRelease, machineID: hostAtStart.machineID,
             processorModel: hostAtStart.processorModel, processorCount: hostAtStart.processorCount,
             memoryTotal: hostAtStart.memoryTotal, memoryAvailable: inventory.memory().available,
-            hypervisor: configuration.hypervisor, version: configuration.version, startedAt: startedAt,
-            vmCount: manager.vms.count)
+            hypervisor: configuration.hypervisor, mshv: mshvAtStart, version: configuration.version,
+            startedAt: startedAt, vmCount: manager.vms.count)
     }
 
     // MARK: VMs

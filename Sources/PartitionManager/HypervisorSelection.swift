@@ -1,7 +1,9 @@
 import Glibc
+import HostInventory
 import Hypervisor
 import KvmEngine
 import LinuxSystem
+import MshvHypervisor
 
 /// What `--hypervisor` may name.
 package enum HypervisorRequest: String, Sendable, CaseIterable {
@@ -29,32 +31,47 @@ package enum HypervisorSelection {
     ) throws(HypervisorError) -> HypervisorChoice {
         switch requested {
         case .mshv:
-            let found = hasMshv ? "/dev/mshv is there" : "/dev/mshv is not there"
-            throw HypervisorError(
-                "the mshv port is not part of this release (\(found)): use --hypervisor kvm, simulated or auto")
+            let description = try probeMshv(HostInventory().mshv())
+            return HypervisorChoice(
+                launcher: try workers(workerPath, description), requested: requested,
+                reason: "asked for; \(description.detail)")
         case .kvm:
-            let description = try probe()
+            let description = try probeKVM()
             return HypervisorChoice(
                 launcher: try workers(workerPath, description), requested: requested,
                 reason: "asked for; \(description.detail)")
         case .simulated:
             return HypervisorChoice(launcher: try SimulatedLauncher(), requested: requested, reason: "asked for")
-        case .auto:
-            let mshv = hasMshv ? "/dev/mshv is there, but this release has no port to it; " : ""
-            do throws(HypervisorError) {
-                let description = try probe()
-                return HypervisorChoice(
-                    launcher: try workers(workerPath, description), requested: requested,
-                    reason: "\(mshv)\(description.detail)")
-            } catch {
-                return HypervisorChoice(
-                    launcher: try SimulatedLauncher(), requested: requested,
-                    reason: "\(mshv)KVM does not work here (\(error)), so guests are simulated")
-            }
+        case .auto: return try best(workerPath)
         }
     }
 
-    private static var hasMshv: Bool { access("/dev/mshv", F_OK) == 0 }
+    /// The Microsoft hypervisor on its own root, else KVM, else none.
+    private static func best(_ workerPath: String) throws(HypervisorError) -> HypervisorChoice {
+        var reason = ""
+        let host = HostInventory().mshv()
+        if host.isParent {
+            do throws(HypervisorError) {
+                let description = try probeMshv(host)
+                return HypervisorChoice(
+                    launcher: try workers(workerPath, description), requested: .auto, reason: description.detail)
+            } catch {
+                reason = "this is a parent of the Microsoft hypervisor, but \(error); "
+            }
+        } else if host.device != .missing {
+            reason = "\(KernelDescriptor.path) is there, but this machine is no root of the Microsoft hypervisor; "
+        }
+        do throws(HypervisorError) {
+            let description = try probeKVM()
+            return HypervisorChoice(
+                launcher: try workers(workerPath, description), requested: .auto,
+                reason: "\(reason)\(description.detail)")
+        } catch {
+            return HypervisorChoice(
+                launcher: try SimulatedLauncher(), requested: .auto,
+                reason: "\(reason)KVM does not work here (\(error)), so guests are simulated")
+        }
+    }
 
     private static func workers(
         _ path: String, _ description: HypervisorDescription
@@ -69,8 +86,22 @@ package enum HypervisorSelection {
         }
     }
 
+    private static func probeMshv(_ host: MshvHost) throws(HypervisorError) -> HypervisorDescription {
+        switch host.device {
+        case .missing:
+            let who =
+                host.isParent
+                ? "the kernel's driver mshv_root is not loaded"
+                : "this machine is no root of the Microsoft hypervisor"
+            throw HypervisorError(
+                "\(KernelDescriptor.path) is not there (\(who)): use --hypervisor kvm, simulated or auto")
+        case .inaccessible(let reason): throw HypervisorError("\(KernelDescriptor.path) can't be opened: \(reason)")
+        case .usable: return try MshvProbe.probe(isParent: host.isParent)
+        }
+    }
+
     /// The engine itself is made in each worker; the probe's is closed again.
-    private static func probe() throws(HypervisorError) -> HypervisorDescription {
+    private static func probeKVM() throws(HypervisorError) -> HypervisorDescription {
         try HypervisorProbe.probeKVM().get().1
     }
 }

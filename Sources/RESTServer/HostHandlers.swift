@@ -48,6 +48,19 @@ enum HostOutput {
             "emulated": .bool(host.hypervisor.isEmulated), "simulated": .bool(host.hypervisor.isSimulated),
             "requested": .string(host.hypervisor.requested), "reason": .string(host.hypervisor.reason),
         ]
+        object["mshv"] = mshv(host.mshv)
+        return .object(object)
+    }
+
+    private static func mshv(_ mshv: MshvResource) -> JSONValue {
+        var object: JSONObject = [
+            "role": .string(mshv.role), "nested": .bool(mshv.isNested), "device": .string(mshv.device),
+            "driver": .string(mshv.driver), "scheduler": .string(mshv.scheduler),
+        ]
+        if let vendor = mshv.vendor { object["vendor"] = .string(vendor) }
+        if let version = mshv.version { object["version"] = .string(version) }
+        if let maximum = mshv.maximumVPs { object["maximumVps"] = JSONValue(UInt64(maximum)) }
+        if let detail = mshv.deviceDetail { object["deviceDetail"] = .string(detail) }
         return .object(object)
     }
 }

@@ -1,6 +1,8 @@
+import GuestMemory
 import Hypervisor
 import LinuxSystem
 import Log
+import Virtio
 import VirtualDevices
 
 /// A machine's buses and the devices on them (`Platform` says where), wired to the partition's interrupt controller.
@@ -10,10 +12,12 @@ final class Chassis: Sendable {
     let ioAPIC: IOAPIC
     let serial: Serial16550
     let events: EventDevice
+    let pci: PCIHostBridge
+    private let virtio: [VirtioPCI]
 
     /// - Throws: `BusError` where two devices claim one address.
     init(
-        memorySize: UInt64, partition: any PartitionHotPath,
+        memory: GuestMemory, partition: any PartitionHotPath,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void
     ) throws {
@@ -21,12 +25,7 @@ final class Chassis: Sendable {
         mmio = Bus(name: "MMIO")
         ioAPIC = IOAPIC(
             deliver: { message in
-                do throws(HypervisorError) {
-                    try partition.signalMSI(address: message.address, data: message.data)
-                } catch {
-                    // A guest can write any message into its I/O APIC; what no processor takes is lost, as on hardware.
-                    Log.debug("an interrupt was not delivered", ["reason": error.description])
-                }
+                Self.deliver(message.address, message.data, to: partition)
             },
             messagesChanged: { messages in
                 do throws(HypervisorError) {
@@ -43,10 +42,39 @@ final class Chassis: Sendable {
             })
         serial = Serial16550(interrupt: ioAPIC.line(Platform.com1GSI), output: output)
         events = EventDevice(interrupt: ioAPIC.line(Platform.gedGSI))
+        pci = PCIHostBridge(
+            windows: PCIWindows(
+                low: Platform.pciLowWindow, high: Platform.pciHighWindow(memorySize: memory.size),
+                ports: Platform.pciPortWindow), ports: ports, mmio: mmio)
+        try mmio.insert(PCIExpressConfiguration(pci), at: Platform.ecamBase, count: PCIHostBridge.ecamSize)
+        let power = PowerControl(onRequest: request)
+        try power.attach(to: ports)
+        try ports.insert(
+            PCIConfigurationPorts(pci, resetControl: power.resetControl), at: UInt64(Platform.pciConfigurationPort),
+            count: Platform.pciConfigurationCount)
         try mmio.insert(ioAPIC, at: Platform.ioAPICBase, count: Platform.ioAPICSize)
         try ports.insert(serial, at: UInt64(Platform.com1Port), count: Platform.com1Count)
-        try ports.insert(CMOSClock(memorySize: memorySize), at: UInt64(Platform.cmosPort), count: Platform.cmosCount)
+        try ports.insert(CMOSClock(memorySize: memory.size), at: UInt64(Platform.cmosPort), count: Platform.cmosCount)
         try ports.insert(events, at: UInt64(Platform.eventPort), count: 1)
-        try PowerControl(onRequest: request).attach(to: ports)
+        virtio = [
+            VirtioPCI(
+                EntropyDevice(), classCode: (base: 0xFF, sub: 0x00), memory: memory,
+                deliver: { address, data in Self.deliver(address, data, to: partition) },
+                report: { Log.warning("a virtio driver broke a rule", ["reason": $0]) })
+        ]
+        for device in virtio { try pci.insert(device.function) }
+    }
+
+    /// Ends what devices do with guest memory.
+    func stop() { for device in virtio { device.stop() } }
+
+    private static func deliver(_ address: UInt64, _ data: UInt32, to partition: any PartitionHotPath) {
+        do throws(HypervisorError) {
+            try partition.signalMSI(address: address, data: data)
+        } catch {
+            // A guest can write any message into its I/O APIC or a device; what no processor takes is lost, as on
+            // hardware.
+            Log.debug("an interrupt was not delivered", ["reason": error.description])
+        }
     }
 }

@@ -34,14 +34,16 @@ final class MachineCore: Sendable {
             }
             for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
             chassis = try Chassis(
-                memorySize: configuration.memorySize, partition: partition.hotPath, output: output, request: request)
+                memory: memory, partition: partition.hotPath, output: output, request: request)
             var processors: [any VirtualProcessor] = []
             for index in 0..<configuration.vpCount {
                 processors.append(try partition.hotPath.virtualProcessor(VPIndex(index)))
             }
             self.processors = processors
             if let image {
-                for table in ACPITables.build(.init(vpCount: configuration.vpCount)) {
+                for table in ACPITables.build(
+                    .init(vpCount: configuration.vpCount, memorySize: configuration.memorySize))
+                {
                     try memory.write(table.gpa, table.bytes)
                 }
                 try memory.write(ResetVector.address, ResetVector.code)
@@ -98,5 +100,8 @@ final class MachineCore: Sendable {
     }
 
     /// Gives the partition back. No processor may run any more.
-    func tearDown() { partition.destroy() }
+    func tearDown() {
+        chassis.stop()
+        partition.destroy()
+    }
 }

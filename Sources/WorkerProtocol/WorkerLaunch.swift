@@ -18,6 +18,8 @@ package struct WorkerLaunch: Sendable, Equatable {
     package var memorySize: UInt64
     package var boot: BootSource
     package var simulation: SimulationModel
+    /// Which hypervisor the worker makes its partition on.
+    package var hypervisor = HypervisorKind.kvm
 
     package init(
         vmID: String, runID: String, directory: String, runDirectory: String, partitionID: UInt64, vpCount: Int,
@@ -47,6 +49,7 @@ package struct WorkerLaunch: Sendable, Equatable {
             "partitionId": JSONValue(partitionID),
             "vpCount": JSONValue(vpCount),
             "memorySize": JSONValue(memorySize),
+            "hypervisor": .string(hypervisor.rawValue),
             "boot": [
                 "kernel": .string(boot.kernel),
                 "initrd": JSONValue(boot.initrd),
@@ -78,6 +81,12 @@ package struct WorkerLaunch: Sendable, Equatable {
         }
         vpCount = count
         memorySize = try fields.uint64("memorySize")
+        // A server before there was a choice does not say it.
+        let kind = try fields.optionalString("hypervisor") ?? HypervisorKind.kvm.rawValue
+        guard let hypervisor = HypervisorKind(rawValue: kind) else {
+            throw MessageError("hypervisor: \(kind) is not known")
+        }
+        self.hypervisor = hypervisor
         let boot = Fields(json["boot"] ?? .null)
         let format = try boot.string("format")
         guard let known = BootSource.Format(rawValue: format) else {

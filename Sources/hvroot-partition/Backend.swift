@@ -3,12 +3,19 @@ import HypercallABI
 import Hypervisor
 import KvmEngine
 import Log
+import MshvHypervisor
+import WorkerProtocol
 
 /// The hypervisor that a worker's partition lives on.
 ///
-/// - Throws: `HypervisorError` where this machine has none that runs guest code.
-func makeBackend(partitionID: UInt64, vpCount: Int) throws(HypervisorError) -> any HypervisorBackend {
-    EmbeddedHypervisor(
-        engine: try KvmEngine(), firstPartitionID: PartitionID(rawValue: partitionID), vpCount: vpCount,
-        report: { Log.warning($0) })
+/// - Throws: `HypervisorError` where this machine does not have it, or it runs no guest code.
+func makeBackend(_ launch: WorkerLaunch) throws(HypervisorError) -> any HypervisorBackend {
+    let id = PartitionID(rawValue: launch.partitionID)
+    switch launch.hypervisor {
+    case .mshv: return try MshvHypervisor(firstPartitionID: id, report: { Log.warning($0) })
+    case .kvm:
+        return EmbeddedHypervisor(
+            engine: try KvmEngine(), firstPartitionID: id, vpCount: launch.vpCount, report: { Log.warning($0) })
+    case .simulated: throw HypervisorError("a simulated guest has no process of its own")
+    }
 }

@@ -70,7 +70,7 @@ enum Worker {
             throw StartFailure("the worker could not prepare itself: \(error)")
         }
         do {
-            let backend = try makeBackend(partitionID: launch.partitionID, vpCount: launch.vpCount)
+            let backend = try makeBackend(launch)
             let configuration = MachineConfiguration(
                 vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot,
                 simulation: launch.simulation)

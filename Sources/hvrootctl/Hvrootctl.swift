@@ -4,5 +4,6 @@ import ArgumentParser
 @main
 struct Hvrootctl: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "hvrootctl", abstract: "Works with hvroot from the command line.")
+        commandName: "hvrootctl", abstract: "Works with hvroot from the command line.",
+        subcommands: [MshvEmulate.self])
 }

@@ -104,7 +104,7 @@ enum DefaultDirectories {
 
     static var run: String {
         if geteuid() == 0 { return "/run/hvroot" }
-        return (environment("XDG_RUNTIME_DIR") ?? "/tmp/hvroot-\(geteuid())") + "/hvroot"
+        return environment("XDG_RUNTIME_DIR").map { $0 + "/hvroot" } ?? "/tmp/hvroot-\(geteuid())"
     }
 
     private static func environment(_ name: String) -> String? {

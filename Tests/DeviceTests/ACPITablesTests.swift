@@ -9,16 +9,16 @@ import Testing
     }
 
     private func table(_ signature: String, vpCount: Int) throws -> [UInt8] {
-        let tables = ACPITables.build(.init(vpCount: vpCount))
+        let tables = ACPITables.build(.init(vpCount: vpCount, memorySize: 1 << 30))
         return try #require(tables.first { table in table.bytes.starts(with: signature.utf8) }).bytes
     }
 
     @Test(arguments: [1, 2, 64, 254])
     func checksumsLengthsAndPlaces(vpCount: Int) throws {
-        let tables = ACPITables.build(.init(vpCount: vpCount))
+        let tables = ACPITables.build(.init(vpCount: vpCount, memorySize: 1 << 30))
         #expect(
             tables.map { String(decoding: $0.bytes.prefix(4), as: UTF8.self) } == [
-                "RSD ", "DSDT", "FACP", "APIC", "XSDT",
+                "RSD ", "DSDT", "FACP", "APIC", "MCFG", "XSDT",
             ])
         var end = Platform.acpiTablesStart
         for (gpa, bytes) in tables {
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func pointersLeadToTheTables() throws {
-        let tables = ACPITables.build(.init(vpCount: 2))
+        let tables = ACPITables.build(.init(vpCount: 2, memorySize: 1 << 30))
         func at(_ gpa: UInt64) throws -> [UInt8] { try #require(tables.first { $0.gpa == gpa }).bytes }
         let rsdp = try at(0xE0000)
         #expect(rsdp.count == 36)
@@ -42,10 +42,13 @@ import Testing
         #expect(rsdp[15] == 2)
         #expect(little(rsdp, 20, 4) == 36)
         let xsdt = try at(little(rsdp, 24, 8))
-        #expect(xsdt.count == 36 + 16)
+        #expect(xsdt.count == 36 + 24)
         let fadt = try at(little(xsdt, 36, 8))
         #expect(fadt.starts(with: "FACP".utf8))
         #expect(try at(little(xsdt, 44, 8)).starts(with: "APIC".utf8))
+        let mcfg = try at(little(xsdt, 52, 8))
+        #expect(mcfg.starts(with: "MCFG".utf8) && mcfg.count == 60)
+        #expect(little(mcfg, 44, 8) == Platform.ecamBase && mcfg[52..<60].allSatisfy { $0 == 0 })
         #expect(try at(little(fadt, 140, 8)).starts(with: "DSDT".utf8))
         #expect(little(fadt, 40, 4) == little(fadt, 140, 8))
     }

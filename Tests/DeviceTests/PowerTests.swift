@@ -11,6 +11,7 @@ import Testing
         let requests = requests
         control = PowerControl { request in requests.append(request) }
         try control.attach(to: ports)
+        try ports.insert(control.resetControl, at: UInt64(Platform.cf9Port), count: 1)
     }
 
     @Test(

@@ -19,11 +19,13 @@ import initramfs
 from kernel import Kernel
 
 HOST_MODULES = ["kvm_amd"]
-GUEST_MODULES = []
+GUEST_MODULES = ["virtio_pci", "virtio_rng"]
 # What the machine prints before it runs the job; how long that may take (it takes 4 s), and how often it is tried.
 BOOTED = b"TESTHOST-BOOTED"
 BOOT_LIMIT = 60
 BOOTS = 4
+# The status of a job whose machine ended under it.
+MACHINE_DIED = 125
 
 
 class TestHost:
@@ -69,13 +71,13 @@ class TestHost:
 
 
 def _run(command, timeout, output, boot_limit=None):
-    """The job's exit status, 124 after `timeout` seconds; None when the machine has not booted after `boot_limit`."""
+    """The job's exit status, 124 after `timeout` seconds, MACHINE_DIED; None when the machine has not booted after `boot_limit`."""
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     deadline = time.monotonic() + timeout
     boot_deadline = time.monotonic() + boot_limit if boot_limit else None
-    tail, status = b"", 125
+    tail, status = b"", MACHINE_DIED
     try:
         while True:
             left = min(deadline, boot_deadline or deadline) - time.monotonic()
@@ -89,6 +91,8 @@ def _run(command, timeout, output, boot_limit=None):
                 return 124
             data = os.read(process.stdout.fileno(), 65536)
             if not data:
+                if status == MACHINE_DIED:
+                    output.write(b"testhost: QEMU ended before the job did, with status %d\n" % process.wait())
                 return status
             output.write(data)
             output.flush()

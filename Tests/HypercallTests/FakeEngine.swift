@@ -41,6 +41,9 @@ final class FakePartition: EnginePartition {
         /// Broken promises of the caller.
         var complaints: [String] = []
         var failsToMap = false
+        var intercepts: [FakeIntercept] = []
+        var isTrackingDirtyPages = false
+        var dirtyPages: Set<UInt64> = []
     }
     let configuration: EnginePartitionConfiguration
     let state = Mutex(State())
@@ -89,6 +92,34 @@ final class FakePartition: EnginePartition {
 
     func setIOAPICMessages(_ messages: [IOAPICMessage?]) throws(HypervisorError) {}
 
+    /// What a guest's write does.
+    func write(page: UInt64) {
+        state.withLock { state in
+            if state.isTrackingDirtyPages { state.dirtyPages.insert(page) }
+        }
+    }
+
+    func setDirtyTracking(_ isOn: Bool) throws(HypervisorError) {
+        state.withLock { state in
+            state.isTrackingDirtyPages = isOn
+            state.dirtyPages = []
+        }
+    }
+
+    func takeDirtyPages(_ range: Range<UInt64>) throws(HypercallStatus) -> [Range<UInt64>] {
+        state.withLock { state in
+            let found = state.dirtyPages.filter { range.contains($0) }.sorted()
+            state.dirtyPages.subtract(found)
+            return found.map { $0..<($0 + 1) }
+        }
+    }
+
+    /// Refuses what is about MMIO, as an engine may.
+    func installIntercept(type: UInt32, access: UInt32, parameter: UInt64) throws(HypercallStatus) {
+        if type == InterceptType.mmio.rawValue { throw HypercallStatus.featureUnavailable }
+        state.withLock { $0.intercepts.append(FakeIntercept(type: type, access: access, parameter: parameter)) }
+    }
+
     func close() {
         state.withLock { state in
             if state.isClosed { state.complaints.append("closed twice") }
@@ -102,7 +133,15 @@ final class FakePartition: EnginePartition {
     func processor(_ index: VPIndex) -> FakeVP? { state.withLock { $0.processors[index] } }
 }
 
-/// Runs until it is cancelled or given an exit. Has the general registers RAX to R15, RIP and RFLAGS, and CR0.
+/// What a fake partition was asked to intercept.
+struct FakeIntercept: Equatable {
+    var type: UInt32
+    var access: UInt32
+    var parameter: UInt64
+}
+
+/// Runs until it is cancelled or given an exit. Has the general registers RAX to R15, RIP and RFLAGS, CR0 to CR4, EFER,
+/// PAT, segments and tables, a local APIC of 1024 bytes, an XSAVE area of 5000 bytes, and a CPUID of its own.
 final class FakeVP: EngineVP {
     private struct State {
         var registers: [RegisterName: RegisterValue] = [:]
@@ -110,6 +149,10 @@ final class FakeVP: EngineVP {
         var isCancelled = false
         var isInside = false
         var runs = 0
+        var answers: [FakeAnswer] = []
+        var localAPIC = [UInt8](repeating: 0xA5, count: 1024)
+        var xsave = [UInt8](repeating: 0x5A, count: 5000)
+        var cpuidResults: [CPUIDResultParameters] = []
     }
     let index: VPIndex
     private let state = Mutex(State())
@@ -142,8 +185,32 @@ final class FakeVP: EngineVP {
         }
     }
 
-    func completeRead(_ value: UInt64) {}
-    func failAccess() {}
+    var answers: [FakeAnswer] { state.withLock { $0.answers } }
+    var cpuidResults: [CPUIDResultParameters] { state.withLock { $0.cpuidResults } }
+
+    func completeRead(_ value: UInt64) { state.withLock { $0.answers.append(.read(value)) } }
+    func failAccess() { state.withLock { $0.answers.append(.failure) } }
+    func completeCPUID(_ result: CPUIDRegisters) { state.withLock { $0.answers.append(.cpuid(result)) } }
+
+    func state(_ component: EngineStateComponent) throws(HypercallStatus) -> [UInt8] {
+        state.withLock { component == .xsave ? $0.xsave : $0.localAPIC }
+    }
+
+    func setState(_ component: EngineStateComponent, _ bytes: [UInt8]) throws(HypercallStatus) {
+        state.withLock { state in
+            if component == .xsave { state.xsave = bytes } else { state.localAPIC = bytes }
+        }
+    }
+
+    /// Leaves from 0x100 on are all zero.
+    func cpuid(leaf: UInt32, subleaf: UInt32) throws(HypercallStatus) -> CPUIDRegisters {
+        leaf < 0x100
+            ? CPUIDRegisters(eax: leaf, ebx: subleaf, ecx: 0xFFFF_FFFF, edx: 7)
+            : CPUIDRegisters(eax: 0, ebx: 0, ecx: 0, edx: 0)
+    }
+
+    func setCPUIDResults(_ results: [CPUIDResultParameters]) { state.withLock { $0.cpuidResults = results } }
+
     func cancelRun() { state.withLock { $0.isCancelled = true } }
 
     func registers(_ names: [RegisterName]) throws(HypercallStatus) -> [RegisterValue] {
@@ -158,5 +225,17 @@ final class FakeVP: EngineVP {
         }
     }
 
-    private static func has(_ name: RegisterName) -> Bool { (0x20000...0x20011).contains(name.rawValue) }
+    private static func has(_ name: RegisterName) -> Bool {
+        switch name.rawValue {
+        case 0x20000...0x20011, 0x40000...0x40003, 0x60000...0x60007, 0x70000...0x70001, 0x80001, 0x80004: true
+        default: false
+        }
+    }
+}
+
+/// How a fake processor's exit was answered.
+enum FakeAnswer: Equatable {
+    case read(UInt64)
+    case failure
+    case cpuid(CPUIDRegisters)
 }

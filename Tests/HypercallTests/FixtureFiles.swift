@@ -1,9 +1,13 @@
 import Glibc
 import JSON
 import LinuxSystem
+import Synchronization
 
 /// The tables in `Fixtures/`, found beside this file.
 enum Fixture {
+    /// The table of layouts is long, and asked for each structure.
+    private static let parsed = Mutex<[String: JSONObject]>([:])
+
     static func text(_ name: String, here: String = #filePath) throws -> [UInt8] {
         let folder = here.split(separator: "/").dropLast().joined(separator: "/")
         let file = try FileDescriptor(opening: "/\(folder)/Fixtures/\(name)", O_RDONLY)
@@ -31,13 +35,17 @@ enum Fixture {
     }
 
     static func json(_ name: String) throws -> JSONObject {
-        guard case .object(let object) = try JSONValue.parse(text(name)) else { return JSONObject() }
-        return object
+        try parsed.withLock { parsed in
+            if let object = parsed[name] { return object }
+            guard case .object(let object) = try JSONValue.parse(text(name)) else { return JSONObject() }
+            parsed[name] = object
+            return object
+        }
     }
 
     /// A structure's size and fields.
-    static func layout(_ name: String) throws -> StructLayout {
-        let structs = try json("structs.json")
+    static func layout(_ name: String, in file: String = "structs.json") throws -> StructLayout {
+        let structs = try json(file)
         guard case .object(let entry)? = structs[name], case .integer(let size)? = entry["size"],
             case .array(let fields)? = entry["fields"]
         else { throw FixtureError(name) }

@@ -75,6 +75,9 @@ final class FakeService: ManagementAPI {
             hypervisor: HypervisorResource(
                 kind: "kvm", detail: "a fake", isEmulated: true, isSimulated: false, requested: "auto",
                 reason: "it is a test"),
+            mshv: MshvResource(
+                vendor: "Microsoft Hv", role: "root", version: "10.0.27744.1000-0", maximumVPs: 240,
+                device: "inaccessible", deviceDetail: "Permission denied (errno 13)"),
             version: "0.1.0", startedAt: realtimeNanoseconds(), vmCount: state.withLock { $0.vms.count })
     }
 

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -21,8 +22,12 @@
 #include <unistd.h>
 
 #include "CKvm.h"
+#include "CCpuid.h"
+#include "CRunKick.h"
 #include "CWorker.h"
 #include "CStateLock.h"
+#include "CMemoryFile.h"
+#include "CGuestAccess.h"
 
 static inline int hv_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int hv_fcntl_int(int fd, int command, int value) { return fcntl(fd, command, value); }

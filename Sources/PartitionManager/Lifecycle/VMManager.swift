@@ -34,12 +34,7 @@ package final class VMManager: Sendable {
     package init(configuration: ManagerConfiguration, launcher: any GuestLauncher) throws(StoreError) {
         let core: ManagerCore
         let state: StoredState
-        do throws(Errno) {
-            try DirectoryTree.create(configuration.runDirectory)
-        } catch {
-            throw StoreError(
-                .inputOutput, "the run directory \(configuration.runDirectory) can't be made: \(error)")
-        }
+        try VMManager.makeRunDirectory(configuration.runDirectory)
         let store: StateStore
         (store, state) = try StateStore.open(directory: configuration.stateDirectory)
         do throws(Errno) {
@@ -59,6 +54,21 @@ package final class VMManager: Sendable {
         // Before an id can be used again.
         removals = state.removals.filter { id in
             core.vms[id] != nil || ManagerCore.remove([core.directory(of: id), core.runDirectory(of: id)]) == nil
+        }
+    }
+
+    /// The workers are found by their sockets there: who could put others in their place would be obeyed.
+    private static func makeRunDirectory(_ path: String) throws(StoreError) {
+        let foreignness: String?
+        do throws(Errno) {
+            try DirectoryTree.create(path)
+            foreignness = try DirectoryTree.foreignness(of: path)
+        } catch {
+            throw StoreError(.inputOutput, "the run directory \(path) can't be made: \(error)")
+        }
+        if let foreignness {
+            throw StoreError(
+                .inputOutput, "the run directory \(path) \(foreignness): name one of its own with --run-dir")
         }
     }
 

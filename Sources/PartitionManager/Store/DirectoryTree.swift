@@ -21,6 +21,18 @@ package enum DirectoryTree {
         }
     }
 
+    /// What makes the directory `path` one that others could change or exchange files in; nil when nothing does.
+    package static func foreignness(of path: String) throws(Errno) -> String? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw Errno.last }
+        if status.st_uid != geteuid() {
+            return "belongs to user \(status.st_uid), and this server runs as user \(geteuid())"
+        }
+        return status.st_mode & 0o022 != 0 ? "can be written by other users (mode \(octal(status.st_mode)))" : nil
+    }
+
+    private static func octal(_ mode: mode_t) -> String { "0" + String(mode & 0o7777, radix: 8) }
+
     /// Removes `path` with all below it. Symbolic links are removed, never followed. A path that is not there is
     /// removed already.
     package static func remove(_ path: String) throws(Errno) {

@@ -34,6 +34,8 @@ package final class WorkerLauncher: GuestLauncher {
     package func launch(
         _ launch: GuestLaunch, events: @escaping @Sendable (GuestEvent) -> Void
     ) async throws(GuestFailure) -> any GuestDriver {
+        var launch = launch
+        launch.hypervisor = hypervisor.kind
         let start = WorkerStart(workerPath: workerPath, launch: launch, limits: limits)
         let process: PidFD
         switch await onThread({ () -> Result<PidFD, GuestFailure> in

@@ -7,9 +7,10 @@ import WorkerProtocol
 /// Starts a worker process and waits for its first word. Blocks: called on a thread of its own.
 struct WorkerStart {
     private static let logLimit: UInt64 = 1 << 20
-    /// Variables that a worker inherits; everything else of the server's environment is the server's.
+    /// Variables that a worker inherits; everything else of the server's environment is the server's. `LD_PRELOAD`
+    /// brings the emulator of `/dev/mshv` along where the server runs under it.
     private static let variables = [
-        "PATH", "TMPDIR", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE",
+        "PATH", "TMPDIR", "LD_LIBRARY_PATH", "LD_PRELOAD", "ASAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE",
     ]
 
     let workerPath: String

@@ -3,8 +3,13 @@ package enum ACPITables {
     package struct Configuration: Equatable, Sendable {
         /// 1...254; a value outside is taken as the nearer end. The processors' APIC identifiers count from 0.
         package var vpCount: Int
+        /// Bytes; it decides where PCI devices' registers of 64 bits can lie.
+        package var memorySize: UInt64
 
-        package init(vpCount: Int) { self.vpCount = vpCount }
+        package init(vpCount: Int, memorySize: UInt64) {
+            self.vpCount = vpCount
+            self.memorySize = memorySize
+        }
     }
 
     /// Where the root pointer stands; a boot protocol that can tell the guest should.
@@ -22,10 +27,12 @@ package enum ACPITables {
             next = (gpa + UInt64(bytes.count) + 63) / 64 * 64
             return gpa
         }
-        let dsdt = place(differentiatedSystemDescription(vpCount: vpCount))
+        let dsdt = place(
+            differentiatedSystemDescription(vpCount: vpCount, memorySize: configuration.memorySize))
         let fadt = place(fixedDescription(dsdt: dsdt))
         let madt = place(multipleAPICDescription(vpCount: vpCount))
-        let xsdt = place(extendedSystemDescription([fadt, madt]))
+        let mcfg = place(memoryMappedConfiguration)
+        let xsdt = place(extendedSystemDescription([fadt, madt, mcfg]))
         return [(rsdpAddress, rootPointer(xsdt: xsdt))] + tables
     }
 
@@ -64,6 +71,16 @@ package enum ACPITables {
         table.append(firstGSI)
         // NMI at LINT1 of every processor, polarity and trigger mode as the bus has them.
         table.append([4, 6, 0xFF, 0, 0, 1])
+        return table.finished()
+    }
+
+    /// Where the configuration space of PCI bus 0 is (PCI Firmware Specification 3.3, 4.1.2).
+    private static var memoryMappedConfiguration: [UInt8] {
+        var table = ACPITable(signature: "MCFG", revision: 1)
+        table.append([UInt8](repeating: 0, count: 8))
+        table.append(Platform.ecamBase)
+        let segmentAndBuses: [UInt8] = [0, 0, 0, 0]
+        table.append(segmentAndBuses + [0, 0, 0, 0])
         return table.finished()
     }
 }

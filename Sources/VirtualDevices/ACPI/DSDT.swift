@@ -1,9 +1,9 @@
 extension ACPITables {
     /// The namespace: processors, serial port, clock, power button, and the event device that tells of it.
-    static func differentiatedSystemDescription(vpCount: Int) -> [UInt8] {
+    static func differentiatedSystemDescription(vpCount: Int, memorySize: UInt64) -> [UInt8] {
         // Revision 2 and above: integers have 64 bits.
         var table = ACPITable(signature: "DSDT", revision: 2)
-        let devices = [serialPort, clock, powerButton] + eventDevice
+        let devices = [serialPort, clock, powerButton, hostBridge(memorySize), reservedMemory] + eventDevice
         table.append(AMLTerm.scope("\\_SB", (0..<vpCount).map(processor) + devices).bytes)
         table.append(AMLTerm.name("\\_S5", softOff).bytes)
         return table.finished()
@@ -44,6 +44,36 @@ extension ACPITables {
         let ports = AMLResource.ports(base: Platform.cmosPort, count: UInt8(truncatingIfNeeded: Platform.cmosCount))
         return .device(
             "RTC_", [.name("_HID", .eisaID("PNP0B00")), working, .name("_CRS", AMLResource.template([ports]))])
+    }
+
+    /// The PCI host bridge with the ranges that it passes on. There is no `_PRT`: no device has a wired interrupt.
+    private static func hostBridge(_ memorySize: UInt64) -> AMLTerm {
+        let resources: [AMLResource] = [
+            .buses(0...0),
+            .ports(
+                base: Platform.pciConfigurationPort, count: UInt8(truncatingIfNeeded: Platform.pciConfigurationCount)),
+            .portWindow(Platform.pciPortWindow), .memoryWindow(Platform.pciLowWindow),
+            .memoryWindow(Platform.pciHighWindow(memorySize: memorySize)),
+        ]
+        return .device(
+            "PCI0",
+            [
+                .name("_HID", .eisaID("PNP0A08")), .name("_CID", .eisaID("PNP0A03")), .name("_UID", .integer(0)),
+                .name("_SEG", .integer(0)), .name("_BBN", .integer(0)), working,
+                .name("_CRS", AMLResource.template(resources)),
+            ])
+    }
+
+    /// What no device may be put to: the PCI configuration space. Linux uses it only where it is reserved so.
+    private static var reservedMemory: AMLTerm {
+        let base = UInt32(truncatingIfNeeded: Platform.ecamBase)
+        let count = UInt32(truncatingIfNeeded: PCIHostBridge.ecamSize)
+        return .device(
+            "MRES",
+            [
+                .name("_HID", .eisaID("PNP0C02")), .name("_UID", .integer(0)), working,
+                .name("_CRS", AMLResource.template([.memory(base: base, count: count)])),
+            ])
     }
 
     private static var powerButton: AMLTerm {

@@ -6,6 +6,10 @@ package enum Platform {
     /// Memory below this address is low memory; what doesn't fit goes to `highMemoryStart`.
     package static let mmioGapStart: UInt64 = 0xC000_0000
     package static let highMemoryStart: UInt64 = 0x1_0000_0000
+    /// Where PCI devices' registers of 32 bits lie.
+    package static let pciLowWindow: Range<UInt64> = mmioGapStart..<0xE000_0000
+    /// The configuration space of PCI bus 0.
+    package static let ecamBase: UInt64 = 0xE000_0000
     package static let ioAPICBase: UInt64 = 0xFEC0_0000
     package static let ioAPICSize: UInt64 = 0x1000
     package static let localAPICBase: UInt64 = 0xFEE0_0000
@@ -14,8 +18,23 @@ package enum Platform {
     package static let acpiTablesEnd: UInt64 = 0x10_0000
     package static let rsdpAddress: UInt64 = acpiTablesStart
 
+    /// Where PCI devices' registers of 64 bits lie: above all memory, so low that every processor's physical addresses
+    /// reach it unless the memory itself does not leave room.
+    package static func pciHighWindow(memorySize: UInt64) -> Range<UInt64> {
+        // At most `memorySize` is above `highMemoryStart`; guests are far smaller than 2^63.
+        let end = highMemoryStart &+ min(memorySize, 1 << 62)
+        let start = (end + pciHighWindowSize - 1) / pciHighWindowSize * pciHighWindowSize
+        return start..<(start + pciHighWindowSize)
+    }
+
+    private static let pciHighWindowSize: UInt64 = 64 << 30
+
     // Ports.
 
+    /// Where PCI devices' ports lie.
+    package static let pciPortWindow: Range<UInt64> = 0xC000..<0x1_0000
+    package static let pciConfigurationPort: UInt16 = 0xCF8
+    package static let pciConfigurationCount: UInt64 = 8
     package static let com1Port: UInt16 = 0x3F8
     package static let com1Count: UInt64 = 8
     package static let cmosPort: UInt16 = 0x70

@@ -10,15 +10,18 @@ package final class PowerControl: Sendable {
     /// - Parameter onRequest: called on the processor's thread that wrote the register, without a lock of this device.
     package init(onRequest: @escaping @Sendable (PowerRequest) -> Void) { self.onRequest = onRequest }
 
-    /// Puts every register at its port.
+    /// Puts every register at its port but `resetControl`, which lies among PCI's.
     ///
     /// - Throws: `BusError` where another device stands at one of them.
     package func attach(to ports: Bus) throws(BusError) {
-        for register in PowerRegisters.Register.allCases {
+        for register in PowerRegisters.Register.allCases where register != .cf9 {
             let count = register == .debugExit ? Platform.debugExitCount : 1
             try ports.insert(Port(control: self, register: register), at: UInt64(register.port), count: count)
         }
     }
+
+    /// The reset control register of PC chipsets, one byte at `Platform.cf9Port`.
+    package var resetControl: any BusDevice { Port(control: self, register: .cf9) }
 
     package var state: State {
         get { registers.withLock { registers in registers } }

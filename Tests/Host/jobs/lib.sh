@@ -9,11 +9,18 @@ limit=120 # seconds that any one thing may take
 
 now() { cut -d. -f1 /proc/uptime; }
 
+# The hypervisor under test. There is no Hyper-V in the test host: mshv is our emulator of /dev/mshv over KVM.
+hypervisor=${hypervisor:-kvm}
+case $hypervisor in
+mshv) launch='/bin/hvrootctl mshv-emulate --' ;;
+*) launch='' ;;
+esac
+
 # start_server [ARGUMENT...]: starts hvrootd and waits until it is ready; $server_pid.
 start_server() {
     mkdir -p $state_dir $run_dir
-    /bin/hvrootd --listen $server --listen unix:$run_dir/hvroot.sock --state-dir $state_dir --run-dir $run_dir \
-        --hypervisor kvm --log-level info "$@" >>/tmp/hvrootd.log 2>&1 &
+    $launch /bin/hvrootd --listen $server --listen unix:$run_dir/hvroot.sock --state-dir $state_dir --run-dir $run_dir \
+        --hypervisor $hypervisor --log-level info "$@" >>/tmp/hvrootd.log 2>&1 &
     server_pid=$!
     until_true 'curl -s -f -o /dev/null --max-time 5 $server/readyz' && return 0
     echo "hvrootd did not become ready; its log:"

@@ -1,0 +1,179 @@
+// Numbers of /dev/mshv and of what crosses it.
+#pragma once
+#include <stdint.h>
+
+// Bits of mshv_create_partition.pt_flags, by number.
+enum {
+    MSHV_PT_BIT_LAPIC = 0,
+    MSHV_PT_BIT_X2APIC = 1,
+    MSHV_PT_BIT_GPA_SUPER_PAGES = 2,
+    MSHV_PT_BIT_CPU_AND_XSAVE_FEATURES = 3,
+    MSHV_PT_BIT_NESTED_VIRTUALIZATION = 4,
+    MSHV_PT_BIT_SMT_ENABLED_GUEST = 5,
+};
+
+// mshv_create_partition.pt_isolation.
+enum {
+    MSHV_PT_ISOLATION_NONE = 0,
+    MSHV_PT_ISOLATION_SNP = 1,
+};
+
+// Bits of mshv_user_mem_region.flags, by number.
+enum {
+    MSHV_SET_MEM_BIT_WRITABLE = 0,
+    MSHV_SET_MEM_BIT_EXECUTABLE = 1,
+    MSHV_SET_MEM_BIT_UNMAP = 2,
+};
+
+// Bits of mshv_user_irqfd.flags, by number.
+enum {
+    MSHV_IRQFD_BIT_DEASSIGN = 0,
+    MSHV_IRQFD_BIT_RESAMPLE = 1,
+};
+
+// Bits of mshv_user_ioeventfd.flags, by number.
+enum {
+    MSHV_IOEVENTFD_BIT_DATAMATCH = 0,
+    MSHV_IOEVENTFD_BIT_PIO = 1,
+    MSHV_IOEVENTFD_BIT_DEASSIGN = 2,
+};
+
+// mshv_gpap_access_bitmap.access_type.
+enum {
+    MSHV_GPAP_ACCESS_TYPE_ACCESSED = 0,
+    MSHV_GPAP_ACCESS_TYPE_DIRTY = 1,
+};
+
+// mshv_gpap_access_bitmap.access_op.
+enum {
+    MSHV_GPAP_ACCESS_OP_NOOP = 0,
+    MSHV_GPAP_ACCESS_OP_CLEAR = 1,
+    MSHV_GPAP_ACCESS_OP_SET = 2,
+};
+
+// Where a VP's descriptor maps its pages, in pages.
+enum {
+    MSHV_VP_MMAP_OFFSET_REGISTERS = 0,
+    MSHV_VP_MMAP_OFFSET_INTERCEPT_MESSAGE = 1,
+    MSHV_VP_MMAP_OFFSET_GHCB = 2,
+};
+
+// mshv_get_set_vp_state.type.
+enum {
+    MSHV_VP_STATE_LAPIC = 0,
+    MSHV_VP_STATE_XSAVE = 1,
+    MSHV_VP_STATE_SIMP = 2,
+    MSHV_VP_STATE_SIEFP = 3,
+    MSHV_VP_STATE_SYNTHETIC_TIMERS = 4,
+};
+
+// Bits of hv_vp_register_page.dirty, by number.
+enum {
+    HV_X64_REGISTER_CLASS_GENERAL = 0,
+    HV_X64_REGISTER_CLASS_IP = 1,
+    HV_X64_REGISTER_CLASS_XMM = 2,
+    HV_X64_REGISTER_CLASS_SEGMENT = 3,
+    HV_X64_REGISTER_CLASS_FLAGS = 4,
+};
+
+enum {
+    HV_VP_REGISTER_PAGE_VERSION_1 = 1,
+};
+
+// Pages of a VP that HVCALL_MAP_VP_STATE_PAGE maps.
+enum {
+    HV_VP_STATE_PAGE_REGISTERS = 0,
+    HV_VP_STATE_PAGE_INTERCEPT_MESSAGE = 1,
+    HV_VP_STATE_PAGE_GHCB = 2,
+};
+
+// Statistics pages.
+enum {
+    HV_STATS_AREA_SELF = 0,
+    HV_STATS_AREA_PARENT = 1,
+    HV_STATS_AREA_INTERNAL = 2,
+};
+
+enum {
+    HV_STATS_OBJECT_HYPERVISOR = 1,
+    HV_STATS_OBJECT_LOGICAL_PROCESSOR = 2,
+    HV_STATS_OBJECT_PARTITION = 0x10001,
+    HV_STATS_OBJECT_VP = 0x10002,
+};
+
+enum {
+    HV_INTERRUPT_SOURCE_MSI = 1,
+    HV_INTERRUPT_SOURCE_IOAPIC = 2,
+};
+
+enum {
+    HV_INTERRUPT_TRIGGER_MODE_EDGE = 0,
+    HV_INTERRUPT_TRIGGER_MODE_LEVEL = 1,
+};
+
+// hv_translate_gva_result.result_code.
+enum {
+    HV_TRANSLATE_GVA_SUCCESS = 0,
+    HV_TRANSLATE_GVA_PAGE_NOT_PRESENT = 1,
+    HV_TRANSLATE_GVA_PRIVILEGE_VIOLATION = 2,
+    HV_TRANSLATE_GVA_INVALID_PAGE_TABLE_FLAGS = 3,
+    HV_TRANSLATE_GVA_GPA_UNMAPPED = 4,
+    HV_TRANSLATE_GVA_GPA_NO_READ_ACCESS = 5,
+    HV_TRANSLATE_GVA_GPA_NO_WRITE_ACCESS = 6,
+    HV_TRANSLATE_GVA_GPA_ILLEGAL_OVERLAY_ACCESS = 7,
+    HV_TRANSLATE_GVA_INTERCEPT = 8,
+    HV_TRANSLATE_GVA_GPA_UNACCEPTED = 9,
+};
+
+enum {
+    HV_ACCESS_GPA_SUCCESS = 0,
+    HV_ACCESS_GPA_UNMAPPED = 1,
+    HV_ACCESS_GPA_READ_INTERCEPT = 2,
+    HV_ACCESS_GPA_WRITE_INTERCEPT = 3,
+    HV_ACCESS_GPA_ILLEGAL_OVERLAY_ACCESS = 4,
+};
+
+enum {
+    HV_UNIMPLEMENTED_MSR_ACTION_FAULT = 0,
+    HV_UNIMPLEMENTED_MSR_ACTION_IGNORE_WRITE_READ_ZERO = 1,
+};
+
+// Limits.
+enum {
+    MSHV_IOCTL = 0xB8,
+    MSHV_RUN_VP_BUF_SZ = 0x100,
+    MSHV_HV_PAGE_SIZE = 0x1000,
+    MSHV_NUM_CPU_FEATURES_BANKS = 2,
+    MSHV_MAX_VPS = 0x100,
+    MSHV_MAX_GUEST_IRQS = 0x1000,
+    MSHV_HV_MIN_VERSION = 27744,
+    MSHV_HV_MAX_VERSION = 27751,
+    MSHV_VP_MAX_REGISTERS = 0x80,
+    HV_HYP_PAGE_SIZE = 0x1000,
+    HV_MESSAGE_SIZE = 0x100,
+    HV_MESSAGE_PAYLOAD_BYTE_COUNT = 0xF0,
+    HV_SYNIC_SINT_COUNT = 0x10,
+    HV_SYNIC_STIMER_COUNT = 4,
+    HV_EVENT_FLAGS_COUNT = 0x800,
+};
+
+// The bits as masks, of the width of their fields.
+static const uint64_t HV_MSHV_PT_LAPIC = 1ull << MSHV_PT_BIT_LAPIC;
+static const uint64_t HV_MSHV_PT_X2APIC = 1ull << MSHV_PT_BIT_X2APIC;
+static const uint64_t HV_MSHV_PT_GPA_SUPER_PAGES = 1ull << MSHV_PT_BIT_GPA_SUPER_PAGES;
+static const uint64_t HV_MSHV_PT_CPU_AND_XSAVE_FEATURES = 1ull << MSHV_PT_BIT_CPU_AND_XSAVE_FEATURES;
+static const uint64_t HV_MSHV_PT_NESTED_VIRTUALIZATION = 1ull << MSHV_PT_BIT_NESTED_VIRTUALIZATION;
+static const uint64_t HV_MSHV_PT_SMT_ENABLED_GUEST = 1ull << MSHV_PT_BIT_SMT_ENABLED_GUEST;
+static const uint8_t HV_MSHV_MEM_WRITABLE = 1u << MSHV_SET_MEM_BIT_WRITABLE;
+static const uint8_t HV_MSHV_MEM_EXECUTABLE = 1u << MSHV_SET_MEM_BIT_EXECUTABLE;
+static const uint8_t HV_MSHV_MEM_UNMAP = 1u << MSHV_SET_MEM_BIT_UNMAP;
+static const uint32_t HV_MSHV_IRQFD_DEASSIGN = 1u << MSHV_IRQFD_BIT_DEASSIGN;
+static const uint32_t HV_MSHV_IRQFD_RESAMPLE = 1u << MSHV_IRQFD_BIT_RESAMPLE;
+static const uint32_t HV_MSHV_IOEVENTFD_DATAMATCH = 1u << MSHV_IOEVENTFD_BIT_DATAMATCH;
+static const uint32_t HV_MSHV_IOEVENTFD_PIO = 1u << MSHV_IOEVENTFD_BIT_PIO;
+static const uint32_t HV_MSHV_IOEVENTFD_DEASSIGN = 1u << MSHV_IOEVENTFD_BIT_DEASSIGN;
+// What to pass as mmap's offset to a VP's descriptor, in bytes.
+static const int64_t HV_MSHV_VP_MMAP_REGISTERS = (int64_t)MSHV_VP_MMAP_OFFSET_REGISTERS * MSHV_HV_PAGE_SIZE;
+static const int64_t HV_MSHV_VP_MMAP_INTERCEPT_MESSAGE =
+    (int64_t)MSHV_VP_MMAP_OFFSET_INTERCEPT_MESSAGE * MSHV_HV_PAGE_SIZE;
+static const int64_t HV_MSHV_VP_MMAP_GHCB = (int64_t)MSHV_VP_MMAP_OFFSET_GHCB * MSHV_HV_PAGE_SIZE;

@@ -1,0 +1,1 @@
+func hex(_ value: some BinaryInteger) -> String { String(value, radix: 16) }

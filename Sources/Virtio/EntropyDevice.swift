@@ -1,0 +1,82 @@
+import CLinux
+import Glibc
+import GuestMemory
+import LinuxSystem
+import Synchronization
+
+/// virtio-rng (virtio 1.2, 5.4): fills the driver's buffers with the kernel's random bytes.
+package final class EntropyDevice: VirtioDevice {
+    package let deviceType: UInt16 = 4
+    package let features: UInt64 = 0
+    package let queueSizes: [UInt16] = [64]
+    /// A request gets at most so many bytes at a time, so that no guest keeps a processor's thread busy for long.
+    private static let limit = 64 << 10
+
+    private struct Running {
+        var queue: VirtQueue
+        let memory: GuestMemory
+        let signals: any VirtioSignals
+    }
+
+    private let running = Mutex<Running?>(nil)
+
+    package init() {}
+
+    package func readConfiguration(offset: Int, count: Int) -> UInt64 { 0 }
+    package func writeConfiguration(offset: Int, count: Int, value: UInt64) {}
+
+    package func start(_ queues: [VirtQueue?], features: UInt64, memory: GuestMemory, signals: any VirtioSignals) {
+        guard let queue = queues.first ?? nil else { return }
+        running.withLock { $0 = Running(queue: queue, memory: memory, signals: signals) }
+    }
+
+    package func stop() -> [VirtQueue?] {
+        running.withLock { running in
+            defer { running = nil }
+            return [running?.queue]
+        }
+    }
+
+    package func notify(queue: Int) {
+        let outcome = running.withLock { running -> (any VirtioSignals, Result<Bool, VirtQueueError>)? in
+            guard let signals = running?.signals else { return nil }
+            do throws(VirtQueueError) {
+                return (signals, .success(try Self.serve(&running)))
+            } catch {
+                running = nil
+                return (signals, .failure(error))
+            }
+        }
+        switch outcome {
+        case (let signals, .success(true))?: signals.queueWasUsed(0)
+        case (let signals, .failure(let error))?: signals.needsReset(error)
+        default: return
+        }
+    }
+
+    /// - Returns: whether the driver wants an interrupt.
+    private static func serve(_ running: inout Running?) throws(VirtQueueError) -> Bool {
+        guard var state = running else { return false }
+        defer { running = state }
+        while let chain = try state.queue.next() {
+            try state.queue.complete(chain, written: try fill(chain.writable, state.memory))
+        }
+        return try state.queue.needsInterrupt()
+    }
+
+    private static func fill(_ segments: [GuestSegment], _ memory: GuestMemory) throws(VirtQueueError) -> UInt32 {
+        var written = 0
+        for segment in segments {
+            let count = min(Int(segment.count), limit - written)
+            guard count > 0 else { break }
+            guard let target = memory.slice(segment.gpa, count) else {
+                throw VirtQueueError("a buffer of \(segment.count) bytes is not in guest memory")
+            }
+            let got = getrandom(target.baseAddress, target.count, 0)
+            guard got > 0 else { break }
+            written += got
+            if got < count { break }
+        }
+        return UInt32(written)
+    }
+}

@@ -1,0 +1,61 @@
+import GuestMemory
+
+/// What a virtio device does behind its transport.
+///
+/// The transport calls it from processors' threads, one call at a time.
+package protocol VirtioDevice: AnyObject, Sendable {
+    /// The device's number (virtio 1.2, 5).
+    var deviceType: UInt16 { get }
+    /// The device's own feature bits; the transport adds those of queues and of itself.
+    var features: UInt64 { get }
+    /// The most elements of each queue; each a power of two.
+    var queueSizes: [UInt16] { get }
+
+    /// The device's configuration, as the driver reads it: any place, `count` bytes of 1 to 8; zeros outside.
+    func readConfiguration(offset: Int, count: Int) -> UInt64
+    func writeConfiguration(offset: Int, count: Int, value: UInt64)
+
+    /// The driver is ready: from now on until `stop` the queues are the device's.
+    ///
+    /// - Parameters:
+    ///   - queues: by index; nil for those that the driver does not use.
+    ///   - features: what was negotiated.
+    func start(_ queues: [VirtQueue?], features: UInt64, memory: GuestMemory, signals: any VirtioSignals)
+    /// The driver made something available in a queue.
+    func notify(queue: Int)
+    /// Ends the use of the queues: when it returns nothing of the device touches guest memory.
+    ///
+    /// - Returns: the queues with their positions, for saving.
+    @discardableResult
+    func stop() -> [VirtQueue?]
+}
+
+/// What a device tells its driver. From any thread.
+package protocol VirtioSignals: Sendable {
+    /// Something was given back in a queue.
+    func queueWasUsed(_ queue: Int)
+    func configurationChanged()
+    /// The driver broke a rule: it has to reset the device.
+    func needsReset(_ reason: VirtQueueError)
+}
+
+/// Feature bits that do not belong to one type of device (virtio 1.2, 6).
+package enum VirtioFeature {
+    package static let indirectDescriptors: UInt64 = 1 << 28
+    package static let eventIndex: UInt64 = 1 << 29
+    package static let version1: UInt64 = 1 << 32
+    package static let ringPacked: UInt64 = 1 << 34
+
+    /// What every device offers.
+    package static let common = indirectDescriptors | eventIndex | version1 | ringPacked
+}
+
+/// The device status (virtio 1.2, 2.1).
+enum VirtioStatus {
+    static let acknowledge: UInt8 = 1
+    static let driver: UInt8 = 2
+    static let driverOK: UInt8 = 4
+    static let featuresOK: UInt8 = 8
+    static let needsReset: UInt8 = 64
+    static let failed: UInt8 = 128
+}

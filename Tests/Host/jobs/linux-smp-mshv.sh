@@ -1,0 +1,3 @@
+# Linux guests with two processors, on the port to /dev/mshv over our emulator of it.
+hypervisor=mshv
+. /jobs/linux-smp.sh
