@@ -20,8 +20,8 @@ extension Execution {
             setRegister(2, size: size, high)
         }
         // The upper half says something when it is not just the extension of the lower.
-        let extension_ = signed ? Flags.signExtend(low, size: size) >> 63 == 0 ? 0 : Flags.mask(size) : 0
-        let flags = high == extension_ ? 0 : Flags.carry | Flags.overflow
+        let upper = signed ? Flags.signExtend(low, size: size) >> 63 == 0 ? 0 : Flags.mask(size) : 0
+        let flags = high == upper ? 0 : Flags.carry | Flags.overflow
         setFlags(flags, of: Flags.carry | Flags.overflow)
     }
 

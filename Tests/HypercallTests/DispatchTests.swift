@@ -190,7 +190,9 @@ import Testing
 
     @Test func answeredMSRs() throws {
         let bench = try TouchableBench()
-        func register(_ index: UInt32, _ access: InterceptAccessMask, _ action: UnimplementedMSRAction) -> HypercallStatus {
+        func register(
+            _ index: UInt32, _ access: InterceptAccessMask, _ action: UnimplementedMSRAction
+        ) -> HypercallStatus {
             let parameters = MSRResultParameters(index: index, access: access, action: action)
             return status {
                 try bench.client.registerInterceptResult(
