@@ -1,7 +1,7 @@
 import HypercallABI
 import HypercallCore
 
-/// The life of partitions and their properties (TLFS 4.2).
+/// The life of partitions and their properties (TLFS, "Partition Management").
 extension Model {
     static let partitionForms: [UInt16: ModelForm] = [
         CallCode.createPartition.rawValue: ModelForm(input: 56, output: 8),
