@@ -27,8 +27,8 @@ extension Model {
         let destination = call.word64(16)
         let vector = call.word32(24)
         var wrong: Set<HypercallStatus> = []
-        // Fixed, lowest priority, SMI, NMI, INIT, SIPI.
-        if type > 6 || type == 3 { wrong.insert(.invalidParameter) }
+        // Fixed, lowest priority, SMI, NMI, INIT, SIPI, external.
+        if type > 7 || type == 3 { wrong.insert(.invalidParameter) }
         if flags > 3 || destination > 0xFFFF_FFFF || vector > 255 { wrong.insert(.invalidParameter) }
         // A local APIC refuses the vectors of exceptions.
         if type < 2, vector < 16 { wrong.insert(.invalidParameter) }

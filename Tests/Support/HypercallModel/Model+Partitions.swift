@@ -1,15 +1,13 @@
 import HypercallABI
 import HypercallCore
 
-/// The life of partitions and their properties (TLFS 4.2).
+/// The life of partitions (TLFS, "Partition Management").
 extension Model {
     static let partitionForms: [UInt16: ModelForm] = [
         CallCode.createPartition.rawValue: ModelForm(input: 56, output: 8),
         CallCode.initializePartition.rawValue: ModelForm(input: 8),
         CallCode.finalizePartition.rawValue: ModelForm(input: 8),
         CallCode.deletePartition.rawValue: ModelForm(input: 8),
-        CallCode.getPartitionProperty.rawValue: ModelForm(input: 16, output: 8),
-        CallCode.setPartitionProperty.rawValue: ModelForm(input: 24),
     ]
 
     mutating func partitionCall(_ call: ModelCall) -> Expectation? {
@@ -18,8 +16,6 @@ extension Model {
         case .initializePartition: return initialize(call.word64(0))
         case .finalizePartition: return finalize(call.word64(0))
         case .deletePartition: return delete(call.word64(0))
-        case .getPartitionProperty: return property(call)
-        case .setPartitionProperty: return setProperty(call)
         default: return nil
         }
     }
@@ -70,80 +66,6 @@ extension Model {
         guard let partition = partitions[id] else { return .refused([.invalidPartitionId]) }
         if partition.life == .active || !partition.deposited.isEmpty { return .refused([.invalidPartitionState]) }
         partitions[id] = nil
-        return .success()
-    }
-
-    // MARK: Properties
-
-    static let accessTracking: UInt32 = 0x50005
-
-    /// What a property may be, and what it is until it is set.
-    enum PropertyRule {
-        case fixed(UInt64)
-        case free(UInt64, UInt64, standard: UInt64)
-        /// Only before the partition is initialized.
-        case early(UInt64, UInt64, standard: UInt64)
-    }
-
-    static func rule(_ property: UInt32, _ creation: ModelCall) -> PropertyRule? {
-        switch property {
-        case 0x10000, 0x10001: .early(0, .max, standard: 0)
-        case 0x20000, 0x30003, 0x50002, 0x50005, 0x50017: .free(0, 1, standard: 0)
-        case 0x20001: .free(0, 100_000, standard: 0)
-        case 0x20002: .free(0, 100_000, standard: 100_000)
-        case 0x20003: .free(1, 10_000, standard: 100)
-        case 0x50003: .early(0, 2048, standard: 0)
-        case 0x5000C: .fixed(1)
-        case 0x50014, 0x70000: .fixed(0)
-        case 0x50010, 0x60006: .fixed(52)
-        case 0x60002: .fixed(~creation.word64(40))
-        case 0x60003: .fixed(8)
-        case 0x60005: .fixed(UInt64(creation.word32(16)))
-        case 0x6000A: .fixed(~creation.word64(24))
-        case 0x6000B: .fixed(~creation.word64(32))
-        default: nil
-        }
-    }
-
-    private func property(_ call: ModelCall) -> Expectation {
-        var wrong: Set<HypercallStatus> = []
-        if call.word32(12) != 0 { wrong.insert(.invalidParameter) }
-        guard let partition = partitions[call.word64(0)] else {
-            return .refused(wrong.union([.invalidPartitionId]))
-        }
-        guard let rule = Self.rule(call.word32(8), partition.creation) else {
-            return .refused(wrong.union([.unknownProperty]))
-        }
-        if !wrong.isEmpty { return .refused(wrong) }
-        switch rule {
-        case .fixed(let value): return .success(Self.bytes(value))
-        case .free(_, _, let standard), .early(_, _, let standard):
-            return .success(Self.bytes(partition.properties[call.word32(8)] ?? standard))
-        }
-    }
-
-    private mutating func setProperty(_ call: ModelCall) -> Expectation {
-        var wrong: Set<HypercallStatus> = []
-        if call.word32(12) != 0 { wrong.insert(.invalidParameter) }
-        let id = call.word64(0)
-        guard let partition = partitions[id] else { return .refused(wrong.union([.invalidPartitionId])) }
-        let value = call.word64(16)
-        switch Self.rule(call.word32(8), partition.creation) {
-        case nil: wrong.insert(.unknownProperty)
-        case .fixed: wrong.insert(.accessDenied)
-        case .free(let low, let high, _):
-            if value < low || value > high { wrong.insert(.propertyValueOutOfRange) }
-        case .early(let low, let high, _):
-            if value < low || value > high { wrong.insert(.propertyValueOutOfRange) }
-            if partition.life != .created { wrong.insert(.invalidPartitionState) }
-        }
-        if !wrong.isEmpty { return .refused(wrong) }
-        let before = partitions[id]?.properties[call.word32(8)] ?? 0
-        partitions[id]?.properties[call.word32(8)] = value
-        // When the tracking of accesses begins or ends, every page counts as written.
-        if call.word32(8) == Self.accessTracking, before != value, let pages = partitions[id]?.guest.keys {
-            for page in Array(pages) { partitions[id]?.guest[page]?.isDirty = true }
-        }
         return .success()
     }
 

@@ -16,6 +16,10 @@ extension Model {
         case constant(UInt64?)
         /// A clock's; nobody knows what it says.
         case clock
+        /// 0, and nothing else can be set.
+        case zero
+        /// 0, whatever is set.
+        case endOfMessage
         /// All 128 bits, in the engine.
         case engine
     }
@@ -31,6 +35,8 @@ extension Model {
         case 0x90013: .kept(initial: 0, reserved: 0xFFE)
         case 0x90017: .shared(reserved: 0xFFE)
         case 0xA0000...0xA000F: .kept(initial: 0x1_0000, reserved: ~0x1F_00FF)
+        case 0x10005, 0x10006: .zero
+        case 0xA0014: .endOfMessage
         case 0xA0010: .kept(initial: 0, reserved: ~0x1)
         case 0xA0011: .constant(1)
         case 0xA0012, 0xA0013: .kept(initial: 0, reserved: 0xFFE)
@@ -62,13 +68,15 @@ extension Model {
     /// HV_INPUT_VTL: bits 5 to 7 are reserved; bit 4 says that bits 0 to 3 count, and there is only level 0.
     static func isLevelWrong(_ level: UInt8) -> Bool { level & 0xE0 != 0 || level & 0x10 != 0 && level & 0xF != 0 }
 
-    func registers(_ call: ModelCall, _ answer: ModelAnswer) -> Expectation {
+    mutating func registers(_ call: ModelCall, _ answer: ModelAnswer) -> Expectation {
         let start = call.control.repStart
         let wrong = headIsWrong(call)
         guard wrong.isEmpty, let partition = partitions[call.word64(0)],
             let processor = partition.processors[call.word32(8)]
         else { return .refused(wrong, start: start) }
         var expected = Expectation(statuses: [.success], completed: call.control.repCount)
+        var referenceTime = partition.referenceTime
+        defer { partitions[call.word64(0)]?.referenceTime = referenceTime }
         for index in start..<call.control.repCount {
             let name = call.word32(16 + 4 * index)
             var value = RegisterValue(0)
@@ -82,7 +90,12 @@ extension Model {
             case .shared: value.low = partition.shared[name] ?? 0
             case .timer(let timer, let word): value.low = processor.timers[5 * timer + word]
             case .constant(let constant): value.low = constant ?? UInt64(call.word32(8))
-            case .clock: value.low = answer.word64(16 * index)
+            case .clock:
+                value.low = answer.word64(16 * index)
+                if name == 0x90004, isFrozen(partition) {
+                    if let time = referenceTime { value.low = time } else { referenceTime = value.low }
+                }
+            case .zero, .endOfMessage: break
             case .engine: value = processor.registers[name] ?? value
             }
             expected.output.append((16 * index, Self.bytes(value.low) + Self.bytes(value.high)))
@@ -119,14 +132,16 @@ extension Model {
             case .constant, .clock:
                 stopped.insert(.accessDenied)
                 settable = .max
-            case .engine: settable = .max
+            case .zero:
+                if value.low != 0 { stopped.insert(.invalidParameter) }
+                settable = .max
+            case .engine, .endOfMessage: settable = .max
             case .suspension: settable = 1
             case .kept(_, let reserved), .shared(let reserved): settable = ~reserved
             case .timer(_, let word): settable = word == 1 ? ~Self.reservedTimerBits : .max
             }
-            var isTooWide = value.high != 0
-            if case .engine = rule { isTooWide = false }
-            if rule != nil, stopped != [.accessDenied], isTooWide || value.low & ~settable != 0 {
+            // Registers of the hypervisor's own have 64 bits; what is above them is not looked at.
+            if rule != nil, stopped != [.accessDenied], value.low & ~settable != 0 {
                 stopped.insert(.invalidRegisterValue)
             }
             if !stopped.isEmpty { return .refused(stopped, start: index) }
@@ -137,7 +152,7 @@ extension Model {
             case .shared: partition.shared[name] = value.low
             case .timer(let timer, let word): processor.timers[5 * timer + word] = value.low
             case .engine: processor.registers[name] = value
-            case nil, .constant, .clock: break
+            case nil, .constant, .clock, .zero, .endOfMessage: break
             }
         }
         return Expectation(statuses: [.success], completed: call.control.repCount)

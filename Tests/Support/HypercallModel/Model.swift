@@ -66,6 +66,8 @@ package struct Model {
         var processors: [UInt32: Processor] = [:]
         var deletedProcessors: Set<UInt32> = []
         var properties: [UInt32: UInt64] = [:]
+        /// Once it stands still and was read.
+        var referenceTime: UInt64?
         /// Registers that all processors have in common.
         var shared: [UInt32: UInt64] = [:]
         /// Interrupts that were asserted.
@@ -180,6 +182,7 @@ extension Model {
         if let refusal = Self.refusal(call, form) { return .refused([refusal], start: start) }
         return partitionCall(call) ?? memoryCall(call, answer) ?? guestAccessCall(call)
             ?? processorCall(call, answer) ?? processorStateCall(call, answer) ?? interruptCall(call)
+            ?? propertyCall(call, answer)
             ?? .refused([.invalidHypercallCode], start: start)
     }
 

@@ -24,7 +24,7 @@ package struct ModelBench {
         engine = ModelEngine(isWhole: configuration.isEngineWhole)
         hypervisor = EmbeddedHypervisor(
             engine: engine, firstPartitionID: PartitionID(rawValue: configuration.firstPartition),
-            vpCount: Int(configuration.vpCount))
+            vpCount: Int(configuration.vpCount), host: Self.host)
         port = wrapper(hypervisor.port)
         let mapped = RootPages.isMapped
         for pages in configuration.rootPages {
@@ -44,6 +44,21 @@ package struct ModelBench {
             return mmap(base, 0x1400 * 4096, PROT_READ | PROT_WRITE, Int32(flags), -1, 0) == base
         }()
     }
+
+    /// A processor that is nobody's: every number another one.
+    private static let host: HostProcessor = {
+        var host = HostProcessor(clockFrequency: 1) { _, _ in .zero }
+        host.vendor = Model.Host.vendor
+        host.features0 = Model.Host.features0
+        host.features1 = Model.Host.features1
+        host.xsaveFeatures = Model.Host.xsaveFeatures
+        host.xsaveStates = Model.Host.xsaveStates
+        host.maximumXsaveSize = Model.Host.maximumXsaveSize
+        host.cacheLineFlushShift = Model.Host.cacheLineFlushShift
+        host.physicalAddressBits = Model.Host.physicalAddressBits
+        host.clockFrequency = Model.Host.clockFrequency
+        return host
+    }()
 
     /// Makes a call in both; a call that the model does not know, but the hypervisor does, is not made.
     ///

@@ -53,11 +53,6 @@ extension ModelGenerator {
         }
     }
 
-    private static let properties: [UInt32] = [
-        0x10000, 0x10001, 0x20000, 0x20000, 0x20001, 0x20002, 0x20003, 0x30003, 0x50002, 0x50003, 0x50005, 0x5000C,
-        0x50010, 0x50014, 0x50017, 0x60002, 0x60003, 0x60005, 0x60006, 0x6000A, 0x6000B, 0x70000, 0x12345, 0,
-    ]
-
     mutating func partitionCall(_ model: Model) -> ModelCall {
         let id = partition(model)
         var bytes = Bytes()
@@ -70,15 +65,7 @@ extension ModelGenerator {
         case 6 where random.oneIn(2):
             return ModelCall(ControlWord(.finalizePartition, fast: !random.oneIn(6)), bytes.bytes)
         case 6..<9: return ModelCall(ControlWord(.deletePartition, fast: !random.oneIn(6)), bytes.bytes)
-        case 9..<19:
-            bytes.add(random.one(of: Self.properties, else: 0))
-            bytes.add(0 as UInt32)
-            return ModelCall(ControlWord(.getPartitionProperty), bytes.bytes, outputCount: 8)
-        default:
-            bytes.add(random.one(of: Self.properties, else: 0))
-            bytes.add(0 as UInt32)
-            bytes.add(random.one(of: [0, 1, 2, 100, 10_000, 10_001, 100_000, 100_001, 2048, 2049, .max], else: 0))
-            return ModelCall(ControlWord(.setPartitionProperty), bytes.bytes)
+        default: return propertyCall(model)
         }
     }
 
@@ -198,14 +185,7 @@ extension ModelGenerator {
 
     /// Calls that read all there is of a partition and change nothing.
     static func questions(_ id: UInt64, _ partition: Model.Partition) -> [ModelCall] {
-        var calls: [ModelCall] = []
-        for property in properties {
-            var bytes = Bytes()
-            bytes.add(id)
-            bytes.add(property)
-            bytes.add(0 as UInt32)
-            calls.append(ModelCall(ControlWord(.getPartitionProperty), bytes.bytes, outputCount: 8))
-        }
+        var calls = propertyQuestions(id)
         let names = registerNames
         for index in partition.processors.keys.sorted() {
             var bytes = Bytes()

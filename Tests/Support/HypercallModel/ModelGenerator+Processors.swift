@@ -16,13 +16,13 @@ extension ModelGenerator {
     }
 
     static let registerNames: [UInt32] =
-        [0, 1, 3, 4, 0x90001, 0x90002, 0x90003, 0x90013, 0x90017, 0x210, 0x215, 0xA0010, 0xA0011, 0xA0012, 0xA0013]
+        [0, 1, 3, 4, 0x10005, 0x10006, 0x90001, 0x90002, 0x90003, 0x90013, 0x90017, 0x210, 0x215, 0xA0010, 0xA0011, 0xA0012, 0xA0013, 0xA0014]
         + Array(0xA0000...0xA000F) + Array(0xB0000...0xB0007) + Array(0x20000...0x20011)
         + [0x40000, 0x40002, 0x40003, 0x80001, 0x80004] + Array(0x60000...0x60007) + [0x70000, 0x70001]
 
     private mutating func registerName() -> UInt32 {
         if random.oneIn(60) {
-            return random.one(of: [0x20012, 0x1FFFF, 0xFFFF_FFFF, 0x2, 0xA0014, 0xB0008, 0x216], else: 1)
+            return random.one(of: [0x20012, 0x1FFFF, 0xFFFF_FFFF, 0x2, 0xA0015, 0xB0008, 0x216], else: 1)
         }
         if random.oneIn(60) { return random.one(of: [0x90000, 0x90004], else: 0) }
         return random.one(of: Self.registerNames, else: 0)
@@ -35,6 +35,7 @@ extension ModelGenerator {
         switch Model.rule(ofRegister: name) {
         case .engine: return RegisterValue(low: value, high: random.next())
         case .suspension: return RegisterValue(value & 1)
+        case .zero: return RegisterValue(random.oneIn(4) ? value : 0)
         case .kept(_, let reserved), .shared(let reserved): return RegisterValue(value & ~reserved)
         case .timer(_, let word): return RegisterValue(word == 1 ? value & ~Model.reservedTimerBits : value)
         default: return RegisterValue(value)
