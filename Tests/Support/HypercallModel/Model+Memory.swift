@@ -1,7 +1,7 @@
 import HypercallABI
 import HypercallCore
 
-/// Deposited memory and guest memory (TLFS 5).
+/// Deposited memory and guest memory (TLFS, "Guest Physical Address Spaces").
 extension Model {
     static let memoryForms: [UInt16: ModelForm] = [
         CallCode.depositMemory.rawValue: ModelForm(input: 8, repetition: (8, 0)),
@@ -78,8 +78,8 @@ extension Model {
 
     // MARK: Guest memory
 
-    /// The guest pages of the repetitions that are still to do; nil where they leave the guest's address space or do not
-    /// begin where they must.
+    /// The guest pages of the repetitions that are still to do; nil where they leave the guest's address space or do
+    /// not begin where they must.
     ///
     /// - Parameter offset: where the input has the page of repetition 0.
     static func range(_ call: ModelCall, isLarge: Bool, at offset: Int = 8) -> Range<UInt64>? {

@@ -1,7 +1,7 @@
 import HypercallABI
 import HypercallCore
 
-/// Virtual processors (TLFS 7); their registers stand in a file of their own.
+/// Virtual processors (TLFS, "Virtual Processor Management"); their registers stand in a file of their own.
 extension Model {
     static let processorForms: [UInt16: ModelForm] = [
         CallCode.createVp.rawValue: ModelForm(input: 40),

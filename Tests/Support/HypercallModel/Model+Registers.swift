@@ -1,7 +1,7 @@
 import HypercallABI
 import HypercallCore
 
-/// Registers (TLFS 7.9).
+/// Registers (TLFS, "Virtual Processor Management").
 extension Model {
     /// How a register behaves.
     enum RegisterRule {

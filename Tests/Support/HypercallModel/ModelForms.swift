@@ -21,7 +21,8 @@ extension Model {
     /// The codes that the model answers as the specification does.
     package static let coveredCodes: Set<UInt16> = Set(forms.keys)
 
-    /// What the control word and the sizes alone decide (TLFS 3.6 to 3.9); nil: the call may be looked at.
+    /// What the control word and the sizes alone decide (TLFS, "Hypercall Interface" to 3.9); nil: the call may be
+    /// looked at.
     static func refusal(_ call: ModelCall, _ form: ModelForm) -> HypercallStatus? {
         let control = call.control.rawValue
         // Bits that must be zero: 27 to 30, 44 to 47, 60 to 63; and the nested bit: nothing is below.
