@@ -174,7 +174,12 @@ let package = Package(
                 "KvmEngine", "SimulatedEngine", "EmbeddedHypervisor", "Hypervisor", "HypercallABI", "CDemoGuest",
                 "LinuxSystem",
             ]),
-        test("InstructionTests", ["InstructionEmulator", "HypercallABI"]),
+        // The same instructions on this processor, to compare with.
+        .target(name: "CNativeInstruction", path: "Tests/Support/CNativeInstruction"),
+        .target(
+            name: "InstructionFuzzing", dependencies: ["InstructionEmulator", "HypercallABI"],
+            path: "Tests/Support/InstructionFuzzing", swiftSettings: strict),
+        test("InstructionTests", ["InstructionEmulator", "InstructionFuzzing", "CNativeInstruction", "HypercallABI"]),
         test(
             "MshvTests",
             [

@@ -30,9 +30,12 @@ extension KvmVP {
         case .xsave:
             let layout = try xsaveLayout()
             try standingStill { () throws(HypercallStatus) in
-                var area = try layout.standard(bytes, size: xsaveSize)
-                let result = area.withUnsafeMutableBytes { ioctl(HV_KVM_SET_XSAVE, $0) }
-                if result != nil { throw HypercallStatus.invalidParameter }
+                let area = try layout.standard(bytes, size: xsaveSize)
+                do throws(HypercallStatus) {
+                    try setXSAVE(area)
+                } catch {
+                    throw HypercallStatus.invalidParameter
+                }
             }
         }
     }
@@ -44,11 +47,22 @@ extension KvmVP {
         return LocalAPICRegisters(bytes)
     }
 
-    private func standardXSAVE() throws(HypercallStatus) -> [UInt8] {
+    /// The XSAVE area in the standard form; where the processor has no XSAVE, KVM fills its first 512 bytes.
+    ///
+    /// The processor stands still.
+    func standardXSAVE() throws(HypercallStatus) -> [UInt8] {
         var area = [UInt8](repeating: 0, count: xsaveSize)
         let request = xsaveSize > MemoryLayout<kvm_xsave>.size ? HV_KVM_GET_XSAVE2 : HV_KVM_GET_XSAVE
         guard area.withUnsafeMutableBytes({ ioctl(request, $0) }) == nil else { throw .operationFailed }
         return area
+    }
+
+    /// - Parameter area: of `xsaveSize` bytes. The processor stands still.
+    /// - Throws: `invalidRegisterValue` where KVM refuses it.
+    func setXSAVE(_ area: [UInt8]) throws(HypercallStatus) {
+        var area = area
+        let result = area.withUnsafeMutableBytes { ioctl(HV_KVM_SET_XSAVE, $0) }
+        if result != nil { throw HypercallStatus.invalidRegisterValue }
     }
 
     /// - Throws: `featureUnavailable` where the processor has no XSAVE.

@@ -12,7 +12,7 @@ struct RegisterCopy {
     private var changedGeneral = false
     private var changedSystem = false
     private var changedDebug = false
-    private var fpu: kvm_fpu?
+    private var fpu: XSAVELegacyArea?
     private var changedFPU = false
     private var events: PendingEvents?
     private var changedEvents = false
@@ -36,11 +36,7 @@ struct RegisterCopy {
         case .system(let offset): return RegisterValue(low: load(offset, from: try readSystem()))
         case .debug(let offset): return RegisterValue(low: load(offset, from: try readDebug()))
         case .vector(let offset):
-            let fpu = try readFPU()
-            return RegisterValue(low: load(offset, from: fpu), high: load(offset + 8, from: fpu))
-        case .vectorControl:
-            let fpu = try readFPU()
-            return RegisterValue(low: fpu.last_dp, high: UInt64(fpu.mxcsr) | Self.mxcsrMask << 32)
+            return try readFPU()[offset]
         case .event(let register): return try readEvents().value(of: register)
         case .localAPIC(let offset): return RegisterValue(UInt64(try readLocalAPIC()[offset]))
         case .segment(let offset):
@@ -84,19 +80,12 @@ struct RegisterCopy {
             changedDebug = true
         case .vector(let offset):
             var registers = try readFPU()
-            store(value.low, at: offset, in: &registers)
-            store(value.high, at: offset + 8, in: &registers)
+            registers[offset] = value
             fpu = registers
             changedFPU = true
         case .msr(let index): changedMSRs.append((index, value.low))
         case .extendedControl0: changedControl0 = value.low
         case .activityState: changedActivity = value.low
-        case .vectorControl:
-            var registers = try readFPU()
-            registers.last_dp = value.low
-            registers.mxcsr = UInt32(truncatingIfNeeded: value.high)
-            fpu = registers
-            changedFPU = true
         case .event(let register):
             var pending = try readEvents()
             try pending.set(register, to: value)
@@ -120,9 +109,7 @@ struct RegisterCopy {
         if changedDebug, var registers = debug {
             try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_DEBUGREGS, &registers) }
         }
-        if changedFPU, var registers = fpu {
-            try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_FPU, &registers) }
-        }
+        if changedFPU, let registers = fpu { try vp.setXSAVE(registers.area) }
         if changedEvents, var registers = events?.raw {
             try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_VCPU_EVENTS, &registers) }
         }
@@ -141,12 +128,11 @@ struct RegisterCopy {
         }
     }
 
-    private mutating func readFPU() throws(HypercallStatus) -> kvm_fpu {
+    private mutating func readFPU() throws(HypercallStatus) -> XSAVELegacyArea {
         if let fpu { return fpu }
-        var registers = kvm_fpu()
-        try answered { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_GET_FPU, &registers) }
-        fpu = registers
-        return registers
+        let read = XSAVELegacyArea(try vp.standardXSAVE())
+        fpu = read
+        return read
     }
 
     private mutating func readEvents() throws(HypercallStatus) -> PendingEvents {
@@ -164,9 +150,6 @@ struct RegisterCopy {
         localAPIC = registers
         return registers
     }
-
-    /// The bits of MXCSR that there are: all but those above 16, as every processor with long mode has them.
-    private static let mxcsrMask: UInt64 = 0xFFFF
 
     private mutating func readGeneral() throws(HypercallStatus) -> kvm_regs {
         if let general { return general }

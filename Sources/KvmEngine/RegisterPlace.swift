@@ -8,10 +8,8 @@ enum RegisterPlace: Equatable {
     case segment(Int)
     case table(Int)
     case debug(Int)
-    /// 16 bytes of `struct kvm_fpu`.
+    /// 16 bytes of the XSAVE area's part for x87 and SSE.
     case vector(Int)
-    /// The rest of `struct kvm_fpu`: the last data pointer, MXCSR.
-    case vectorControl
     case event(PendingEvents.Register)
     /// 32 bits of the local APIC's registers; they cannot be set.
     case localAPIC(Int)
@@ -31,11 +29,11 @@ enum RegisterPlace: Equatable {
         let number = name.rawValue
         switch number {
         case 0x0008_0010...0x0008_0017: self = .msr(0x200 + 2 * (number - 0x0008_0010))
-        // struct kvm_fpu: 128 bytes of x87 registers, 24 of control and status, then XMM0 to XMM15
+        // The XSAVE area: 32 bytes of control and status, 8 registers of x87, 16 of SSE.
         case RegisterName.xmm0.rawValue...RegisterName.xmm0.rawValue + 15:
-            self = .vector(152 + 16 * Int(number - RegisterName.xmm0.rawValue))
+            self = .vector(160 + 16 * Int(number - RegisterName.xmm0.rawValue))
         case RegisterName.fpMmx0.rawValue...RegisterName.fpMmx7.rawValue:
-            self = .vector(16 * Int(number - RegisterName.fpMmx0.rawValue))
+            self = .vector(32 + 16 * Int(number - RegisterName.fpMmx0.rawValue))
         case 0x0008_0040...0x0008_0047: self = .msr(0x201 + 2 * (number - 0x0008_0040))
         default: return nil
         }
@@ -60,8 +58,8 @@ enum RegisterPlace: Equatable {
         .cr0: .system(224), .cr2: .system(232), .cr3: .system(240), .cr4: .system(248), .cr8: .system(256),
         .efer: .system(264), .apicBase: .system(272), .intermediateCr0: .system(224), .intermediateCr3: .system(240),
         .intermediateCr4: .system(248), .intermediateCr8: .system(256),
-        // struct kvm_fpu: after the x87 registers control, status and tag words, the last opcode and instruction
-        .fpControlStatus: .vector(128), .xmmControlStatus: .vectorControl,
+        // Control, status and tags, the last opcode and instruction; the last data pointer, MXCSR and its mask.
+        .fpControlStatus: .vector(0), .xmmControlStatus: .vector(16),
         .pendingInterruption: .event(.interruption), .interruptState: .event(.state),
         .pendingEvent0: .event(.exception), .apicId: .localAPIC(0x20), .apicVersion: .localAPIC(0x30),
         // struct kvm_debugregs: db[4], dr6, dr7

@@ -99,3 +99,28 @@ struct XSAVELayout: Equatable {
         for index in 0..<8 { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt64(index))) }
     }
 }
+
+/// The part of an XSAVE area that is FXSAVE's: x87 and SSE.
+struct XSAVELegacyArea {
+    private(set) var area: [UInt8]
+
+    /// - Parameter area: 520 bytes at least.
+    init(_ area: [UInt8]) { self.area = area }
+
+    /// 16 bytes at a constant offset below 416. Setting them says that x87 and SSE are in use, so that what is there
+    /// counts.
+    subscript(offset: Int) -> RegisterValue {
+        get { RegisterValue(low: word(offset), high: word(offset + 8)) }
+        set {
+            for index in 0..<8 {
+                area[offset + index] = UInt8(truncatingIfNeeded: newValue.low >> (8 * UInt64(index)))
+                area[offset + 8 + index] = UInt8(truncatingIfNeeded: newValue.high >> (8 * UInt64(index)))
+            }
+            area[512] |= 3
+        }
+    }
+
+    private func word(_ offset: Int) -> UInt64 {
+        (0..<8).reduce(0) { $0 | UInt64(area[offset + $1]) << (8 * UInt64($1)) }
+    }
+}
