@@ -39,7 +39,8 @@ import Testing
         let property = BankedProperty(banks: [0x0102_0304_0506_0708, .max])
         try bytes.withUnsafeMutableBytes { try property.encode(into: ByteWriter($0)) }
         #expect(bytes[..<8] == [2, 0, 0, 0, 0, 0, 0, 0])
-        #expect(bytes[8..<24] == [8, 7, 6, 5, 4, 3, 2, 1] + [UInt8](repeating: 0xFF, count: 8))
+        let banks: [UInt8] = [8, 7, 6, 5, 4, 3, 2, 1] + [UInt8](repeating: 0xFF, count: 8)
+        #expect(Array(bytes[8..<24]) == banks)
         #expect(bytes[24...].allSatisfy { $0 == 0 })
         #expect(try bytes.withUnsafeBytes { try BankedProperty(decoding: ByteReader($0)) } == property)
         #expect(property[1] == .max)
@@ -79,11 +80,12 @@ import Testing
             ("processor_feature", "0", HostFeature.bank0), ("processor_feature", "1", HostFeature.bank1),
             ("xsave_feature", "0", HostFeature.xsave),
         ] {
-            let rows = try Fixture.rows("properties.csv").filter { $0["kind"] == kind && $0["bank"] == bank }
+            let rows = try Fixture.rows("property_features.csv").filter { $0["kind"] == kind && $0["bank"] == bank }
             for feature in features {
                 let row = rows.first { $0["bit"] == String(feature.position) }
-                let columns = ["name", "in_rust_vmm_or_rust_vmm_name", "openvmm_name"]
-                #expect(columns.contains { row?[$0] == feature.name + "_support" }, "\(kind) \(feature.name)")
+                let columns = ["linux", "rust_vmm", "openvmm"]
+                let names = [feature.name, feature.name + "_support"]
+                #expect(columns.contains { names.contains(row?[$0] ?? "") }, "\(kind) \(feature.name)")
                 #expect(feature.bit < 32)
             }
         }
