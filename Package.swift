@@ -53,7 +53,7 @@ let package = Package(
 
         // hypervisor: how partitions and virtual processors come to exist and run
         swift("Hypervisor", ["HypercallABI", "HypercallCore", "LinuxSystem"]),
-        swift("EmbeddedHypervisor", ["Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem"]),
+        swift("EmbeddedHypervisor", ["Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem", "CLinux"]),
         swift("InstructionEmulator", ["HypercallABI", "CZydis"]),
         swift(
             "MshvHypervisor",
@@ -152,6 +152,12 @@ let package = Package(
         .target(
             name: "TestHTTP", dependencies: ["JSON", "LinuxSystem", "CLinux"], path: "Tests/Support/TestHTTP",
             swiftSettings: strict),
+        .target(
+            name: "HypercallModel",
+            dependencies: ["EmbeddedHypervisor", "Hypervisor", "HypercallABI", "HypercallCore"],
+            // Optimized in debug builds too: a million calls are its measure.
+            path: "Tests/Support/HypercallModel", swiftSettings: strict + [.unsafeFlags(["-O"])]),
+        test("ModelTests", ["HypercallModel", "HypercallABI", "HypercallCore"]),
         // What the C compiler makes of the headers of CMshv, for the conformance tests.
         .target(name: "CMshvLayout", dependencies: ["CMshv"], path: "Tests/Support/CMshvLayout"),
         test("ArchitectureTests", []),
