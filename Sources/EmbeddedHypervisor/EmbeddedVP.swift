@@ -173,6 +173,8 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
 
     func returnAtSignals() { _ = access { $0.returnAtSignals() } }
 
+    func noteGuestPaused() { _ = access { $0.noteGuestPaused() } }
+
     func cancelRun() {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

@@ -131,6 +131,9 @@ final class KvmVP: EngineVP, @unchecked Sendable {
     /// This engine leaves MSRs to KVM, so that no exit is there to be refused.
     func failAccess() {}
 
+    /// Refused where the guest does not use KVM's clock: then it has no such watchdog either.
+    func noteGuestPaused() { _ = try? descriptor.ioctl(HV_KVM_KVMCLOCK_CTRL, 0) }
+
     func cancelRun() {
         cancelled.store(true, ordering: .sequentiallyConsistent)
         gate.kick()

@@ -63,6 +63,7 @@ static const unsigned long HV_KVM_SET_LAPIC = KVM_SET_LAPIC;
 static const unsigned long HV_KVM_GET_XSAVE = KVM_GET_XSAVE;
 static const unsigned long HV_KVM_GET_XSAVE2 = KVM_GET_XSAVE2;
 static const unsigned long HV_KVM_SET_XSAVE = KVM_SET_XSAVE;
+static const unsigned long HV_KVM_KVMCLOCK_CTRL = KVM_KVMCLOCK_CTRL;
 static const unsigned long HV_KVM_GET_XCRS = KVM_GET_XCRS;
 static const unsigned long HV_KVM_SET_XCRS = KVM_SET_XCRS;
 
