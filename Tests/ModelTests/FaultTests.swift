@@ -31,7 +31,7 @@ import Testing
         case .depositsOnlyTheFirst: 2
         case .thirdPropertyIsLost: 4
         case .registerReadsAnother, .unmapsOneTooFew: 6
-        case .wrongStatus: 5
+        case .wrongStatus: 6
         }
     }
 }

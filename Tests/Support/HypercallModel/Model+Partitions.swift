@@ -57,8 +57,10 @@ extension Model {
         partition.units = [:]
         partition.tables = 0
         partition.processors = [:]
+        partition.objects = 0
         partition.life = .finalized
         partitions[id] = partition
+        forgetPorts(of: id)
         return .success()
     }
 

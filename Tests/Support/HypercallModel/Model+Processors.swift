@@ -15,7 +15,15 @@ extension Model {
         case .createVp: return createVP(call)
         case .deleteVp: return deleteVP(call)
         case .getVpRegisters: return registers(call, answer)
-        case .setVpRegisters: return setRegisters(call)
+        case .setVpRegisters:
+            let expected = setRegisters(call)
+            // What a message waits for may be so now: room by EOM, or a SynIC that is switched on.
+            let set = (call.control.repStart..<max(call.control.repStart, expected.completed))
+                .map { call.word32(16 + 32 * $0) }
+            if set.contains(where: { $0 <= 0xA000F && $0 >= 0xA0000 || [0xA0010, 0xA0013, 0xA0014].contains($0) }) {
+                deliverWaiting(call.word64(0), call.word32(8))
+            }
+            return expected
         default: return nil
         }
     }

@@ -54,6 +54,8 @@ package struct Model {
         var synicPages: [UInt32: [UInt8]] = [:]
         /// What HvCallRegisterInterceptResult said of CPUID, as words of its input, the last said last.
         var cpuidResults: [[UInt32]] = []
+        /// Messages for which there is no room yet, by SINT.
+        var waiting: [UInt32: [[UInt8]]] = [:]
     }
 
     struct Partition {
@@ -72,12 +74,14 @@ package struct Model {
         var shared: [UInt32: UInt64] = [:]
         /// Interrupts that were asserted.
         var messages: [Message] = []
+        /// Pages that ports, connections and the like cost.
+        var objects = 0
 
         /// Deposited pages that the hypervisor has put to use.
         var used: Int {
             guard life == .active else { return 0 }
             let own = processors.values.reduce(0) { $0 + $1.statePages.values.reduce(0) { $0 + ($1 ? 1 : 0) } }
-            return 160 + 80 * processors.count + own + tables
+            return 160 + 80 * processors.count + own + tables + objects
         }
         var free: Int { deposited.count - used }
     }
@@ -90,10 +94,15 @@ package struct Model {
     /// What was written into pages of the root; all others are zero.
     var content: [UInt64: [UInt8]] = [:]
 
+    var ports: [Name: Port] = [:]
+    var connections: [Name: Connection] = [:]
+    /// Pages of the root that its ports, connections and the like cost.
+    var rootObjects = 0
+
     package init(_ configuration: ModelConfiguration) { self.configuration = configuration }
 
     /// The root has 16 pages from the start; each partition takes one of its pool.
-    var rootUsed: Int { partitions.count }
+    var rootUsed: Int { partitions.count + rootObjects }
     var rootFree: Int { 16 + rootDeposited.count - rootUsed }
 
     func isRootMemory(_ page: UInt64) -> Bool { configuration.rootPages.contains { $0.contains(page) } }
@@ -182,7 +191,7 @@ extension Model {
         if let refusal = Self.refusal(call, form) { return .refused([refusal], start: start) }
         return partitionCall(call) ?? memoryCall(call, answer) ?? guestAccessCall(call)
             ?? processorCall(call, answer) ?? processorStateCall(call, answer) ?? interruptCall(call)
-            ?? propertyCall(call, answer)
+            ?? propertyCall(call, answer) ?? portCall(call) ?? synICCall(call)
             ?? .refused([.invalidHypercallCode], start: start)
     }
 

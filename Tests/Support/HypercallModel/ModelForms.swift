@@ -14,7 +14,8 @@ struct ModelForm {
 extension Model {
     /// The calls that the model knows: each group says its own.
     static let forms: [UInt16: ModelForm] = [
-        partitionForms, memoryForms, guestAccessForms, processorForms, processorStateForms, interruptForms, propertyForms,
+        partitionForms, memoryForms, guestAccessForms, processorForms, processorStateForms, interruptForms,
+        propertyForms, portForms, synICForms,
     ]
     .reduce(into: [:]) { all, group in all.merge(group) { first, _ in first } }
 

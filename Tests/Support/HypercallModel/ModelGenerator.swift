@@ -50,6 +50,8 @@ package struct ModelGenerator {
             call = processorStateCall(model)
         } else if choice < 82 {
             call = interruptCall(model)
+        } else if choice < 90 {
+            call = synICCall(model)
         } else {
             call = processorCall(model)
         }

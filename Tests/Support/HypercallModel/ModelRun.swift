@@ -86,20 +86,50 @@ package enum ModelRun {
             return true
         }
         guard fails(best.calls) else { return failure }
-        var size = max(1, best.calls.count / 2)
+        shrinkCalls({ best.calls }, fails)
+        lowerPartitions(failure.configuration, { best.calls }, fails)
+        shrinkArguments({ best.calls }, fails)
+        return best
+    }
+
+    /// - Parameter current: the shortest sequence so far, which `fails` replaces.
+    private static func shrinkCalls(_ current: () -> [ModelCall], _ fails: ([ModelCall]) -> Bool) {
+        var size = max(1, current().count / 2)
         while true {
             var start = 0
             var isShorter = false
-            while start < best.calls.count {
-                var calls = best.calls
+            while start < current().count {
+                var calls = current()
                 calls.removeSubrange(start..<min(start + size, calls.count))
                 if fails(calls) { isShorter = true } else { start += size }
             }
             if size == 1, !isShorter { break }
             size = max(1, size / 2)
         }
-        shrinkArguments({ best.calls }, fails)
-        return best
+    }
+
+    /// Takes away partitions that are only there so that a later one gets its id: the others are called by the id below.
+    private static func lowerPartitions(
+        _ configuration: ModelConfiguration, _ current: () -> [ModelCall], _ fails: ([ModelCall]) -> Bool
+    ) {
+        var index = 0
+        while index < current().count {
+            var calls = current()
+            guard calls[index].control.code == .createPartition else {
+                index += 1
+                continue
+            }
+            calls.remove(at: index)
+            for place in calls.indices where calls[place].control.code != .createPartition {
+                for offset in [0, 8, 16] {
+                    let id = calls[place].word64(offset)
+                    if id > configuration.firstPartition, configuration.partitionIDs.contains(id) {
+                        calls[place].set64(offset, id - 1)
+                    }
+                }
+            }
+            if !fails(calls) { index += 1 }
+        }
     }
 
     /// - Parameter current: the shortest sequence so far, which `fails` replaces.
