@@ -107,10 +107,18 @@ extension PartitionState {
             )
         }
         let gpa = base & ~0xFFF
-        guard control & 1 != 0, base & 1 != 0, gpa < Limits.gpaEnd, register.takesMessages else {
+        guard control & 1 != 0, base & 1 != 0, gpa < Limits.gpaEnd, register.takesMessages, isWritable(gpa) else {
             throw HypercallStatus.invalidSynicState
         }
         return Place(index: index, gpa: gpa + 256 * UInt64(sint), sint: register)
+    }
+
+    /// Whether the page is guest memory that can be written.
+    private func isWritable(_ gpa: UInt64) -> Bool {
+        guard let backing = memory.extents[gpa / 4096], backing.isInEngine, backing.flags.contains(.writable),
+            let source = backing.source
+        else { return false }
+        return root.checkUse(of: source) == .success
     }
 
     private func waiting(_ sint: UInt32, of index: VPIndex) throws(HypercallStatus) -> [SynICMessage] {

@@ -197,7 +197,7 @@ extension Model {
         partition.units[number] = unit.pages == 0 ? nil : unit
     }
 
-    private mutating func mapRoot(_ page: UInt64) {
+    mutating func mapRoot(_ page: UInt64) {
         if case .mapped(let count) = root[page] { root[page] = .mapped(count + 1) } else { root[page] = .mapped(1) }
     }
 

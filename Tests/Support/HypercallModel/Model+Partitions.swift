@@ -61,6 +61,8 @@ extension Model {
         partition.life = .finalized
         partitions[id] = partition
         forgetPorts(of: id)
+        forgetDevices(of: id)
+        forgetStatistics(of: id, processor: nil)
         return .success()
     }
 

@@ -58,6 +58,7 @@ extension Model {
         if !wrong.isEmpty { return .refused(wrong) }
         partitions[id]?.processors[index] = nil
         partitions[id]?.deletedProcessors.insert(index)
+        forgetStatistics(of: id, processor: index)
         return .success()
     }
 

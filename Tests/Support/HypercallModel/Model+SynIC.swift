@@ -26,7 +26,7 @@ extension Model {
     // MARK: Where things go
 
     /// A SINT's 256 bytes of a page of a processor.
-    private struct Slot {
+    struct Slot {
         var partition: UInt64
         var processor: UInt32
         var sint: UInt32
@@ -39,7 +39,7 @@ extension Model {
 
     /// The slot, where the processor takes what is for it: SCONTROL and the page's register say so, the page is
     /// memory that can be written, and the SINT is neither masked nor another's and has a vector or is polled.
-    private func slot(_ id: UInt64, _ index: UInt32, _ sint: UInt32, page register: UInt32) -> Slot? {
+    func slot(_ id: UInt64, _ index: UInt32, _ sint: UInt32, page register: UInt32) -> Slot? {
         guard let partition = partitions[id], let processor = partition.processors[index] else { return nil }
         let control = processor.kept[0xA0010] ?? 0
         let base = processor.kept[register] ?? 0

@@ -96,16 +96,32 @@ package struct Model {
 
     var ports: [Name: Port] = [:]
     var connections: [Name: Connection] = [:]
+    /// By physical name.
+    var devices: [UInt64: Device] = [:]
+    var interrupts: [DeviceInterrupt] = []
+    /// Statistics pages that are shared, and whether the hypervisor made them.
+    var statisticsPages: [Statistics: Bool] = [:]
+    var isSleepLocked = false
+    /// What devices reach in a domain, by the page of their address.
+    var domains: [Name: [UInt64: DomainPage]] = [:]
     /// Pages of the root that its ports, connections and the like cost.
     var rootObjects = 0
 
-    package init(_ configuration: ModelConfiguration) { self.configuration = configuration }
+    package init(_ configuration: ModelConfiguration) {
+        self.configuration = configuration
+        for device in Self.machineDevices { devices[device] = Device(name: device) }
+    }
+
+    /// Two PCI functions of the machine, one more with a segment, and an I/O APIC, by the names of HV_DEVICE_ID.
+    static let machineDevices: [UInt64] = [1 << 62 | 0x18, 1 << 62 | 0x0319, 1 << 62 | 0x1_0200, 2 << 62 | 1]
 
     /// The root has 16 pages from the start; each partition takes one of its pool.
     var rootUsed: Int { partitions.count + rootObjects }
     var rootFree: Int { 16 + rootDeposited.count - rootUsed }
 
-    func isRootMemory(_ page: UInt64) -> Bool { configuration.rootPages.contains { $0.contains(page) } }
+    func isRootMemory(_ page: UInt64) -> Bool {
+        configuration.rootPages.contains { $0.contains(page) } || configuration.statisticsPages.contains(page)
+    }
 }
 
 /// What a bench is made with.
@@ -120,12 +136,21 @@ package struct ModelConfiguration: Sendable {
     package var rootPages: [Range<UInt64>] = [
         0x2_0000_0000..<0x2_0000_0C00, 0x2_0000_0E00..<0x2_0000_1400,
     ]
+    /// The same, for statistics pages: nobody knows what the hypervisor writes there, and when.
+    package var statisticsPages: Range<UInt64> = 0x2_0000_1500..<0x2_0000_1504
+    /// What half of the calls are about, so that states are reached which take many.
+    package var emphasis: Emphasis?
+    package enum Emphasis: Sendable { case synIC, devices }
     package init() {}
 
     /// One of the kinds there are.
     package init(kind: UInt64) {
         isEngineWhole = kind % 8 != 0
         if kind % 8 == 1 { partitionLimit = 24 }
+        if kind % 8 == 2 || kind % 8 == 3 {
+            emphasis = kind % 8 == 2 ? .synIC : .devices
+            partitionLimit = 2
+        }
     }
 
     /// The ids that partitions can have.
@@ -192,6 +217,7 @@ extension Model {
         return partitionCall(call) ?? memoryCall(call, answer) ?? guestAccessCall(call)
             ?? processorCall(call, answer) ?? processorStateCall(call, answer) ?? interruptCall(call)
             ?? propertyCall(call, answer) ?? portCall(call) ?? synICCall(call)
+            ?? deviceCall(call) ?? deviceInterruptCall(call, answer) ?? systemCall(call, answer)
             ?? .refused([.invalidHypercallCode], start: start)
     }
 

@@ -16,6 +16,7 @@ extension Model {
     static let forms: [UInt16: ModelForm] = [
         partitionForms, memoryForms, guestAccessForms, processorForms, processorStateForms, interruptForms,
         propertyForms, portForms, synICForms,
+        deviceForms, deviceInterruptForms, systemForms,
     ]
     .reduce(into: [:]) { all, group in all.merge(group) { first, _ in first } }
 

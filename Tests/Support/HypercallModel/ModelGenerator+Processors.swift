@@ -39,10 +39,22 @@ extension ModelGenerator {
         case .engine: return RegisterValue(low: value, high: random.next())
         case .suspension: return RegisterValue(value & 1)
         case .zero: return RegisterValue(random.oneIn(4) ? value : 0)
+        // What a SynIC that is switched on has, so that it mostly stays so.
+        case .kept where name == 0xA0010: return RegisterValue(random.oneIn(6) ? 0 : 1)
+        case .kept where name == 0xA0012 || name == 0xA0013:
+            return RegisterValue(random.below(3000) << 12 | (random.oneIn(6) ? 0 : 1))
+        case .kept where name & 0xFFFF_FFF0 == 0xA0000: return RegisterValue(sintValue())
         case .kept(_, let reserved), .shared(let reserved): return RegisterValue(value & ~reserved)
         case .timer(_, let word): return RegisterValue(word == 1 ? value & ~Model.reservedTimerBits : value)
         default: return RegisterValue(value)
         }
+    }
+
+    /// A vector, seldom one that can't be, and now and then polled, masked, or another's.
+    mutating func sintValue() -> UInt64 {
+        let flags: UInt64 = random.one(
+            of: [0, 0, 0, 0, 0, 0, 0x2_0000, 0x4_0000, 0x4_0000, 0x1_0000, 0x10_0000], else: 0)
+        return flags | (random.oneIn(12) ? random.below(16) : 16 + random.below(240))
     }
 
     mutating func processorCall(_ model: Model) -> ModelCall {

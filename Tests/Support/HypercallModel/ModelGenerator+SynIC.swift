@@ -11,6 +11,15 @@ extension ModelGenerator {
 
     private mutating func target() -> UInt32 { random.oneIn(4) ? .max : index() }
 
+    /// A processor and a SINT, mostly one that takes what comes.
+    private mutating func place(_ model: Model, page: UInt32) -> (partition: UInt64, processor: UInt32, sint: UInt32) {
+        var found = (partition(model), index(), sint())
+        for _ in 0..<8 where model.slot(found.0, found.1, found.2, page: page) == nil {
+            found = (partition(model), index(), sint())
+        }
+        return found
+    }
+
     mutating func owner(_ model: Model, isRoot chance: Int) -> UInt64 {
         random.oneIn(chance) ? Model.own : partition(model)
     }
@@ -49,8 +58,7 @@ extension ModelGenerator {
             registers += [(0xA0010, random.oneIn(10) ? 0 : 1)]
             registers += [(0xA0012, page << 12 | 1), (0xA0013, writablePage(model.partitions[id]) << 12 | 1)]
             for sint in 0..<4 as Range<UInt32> {
-                let flags: UInt64 = random.one(of: [0, 0, 0, 0x2_0000, 0x4_0000, 0x1_0000, 0x10_0000], else: 0)
-                registers.append((0xA0000 + sint, flags | 0x0C + UInt64(random.below(60))))
+                registers.append((0xA0000 + sint, sintValue()))
             }
         }
         var bytes = Bytes()
@@ -107,10 +115,10 @@ extension ModelGenerator {
         bytes.add(type)
         bytes.add(0 as UInt32)
         if type == 4 {
-            bytes.add(random.oneIn(10) ? random.next() : 0x1000 * random.below(3 as UInt64))
+            bytes.add(random.oneIn(10) ? random.next() : 0x1000 * random.below(2 as UInt64))
             let size = random.below(random.oneIn(20) ? 8 : 5 as UInt64)
-            let isAny = random.oneIn(2)
-            bytes.add(random.one(of: [0, 1, 0x100, 0xFFFF, 0x1_0000, 1 << 32], else: 0) as UInt64)
+            let isAny = !random.oneIn(4)
+            bytes.add(random.one(of: [0, 0, 0, 0, 1, 0x100, 0xFFFF, 0x1_0000, 1 << 32], else: 0) as UInt64)
             bytes.add(size | (isAny ? 0x8000_0000 : 0))
         } else {
             for _ in 0..<3 { bytes.add(0 as UInt64) }
@@ -157,10 +165,11 @@ extension ModelGenerator {
 
     private mutating func postDirect(_ model: Model) -> ModelCall {
         var bytes = Bytes()
-        bytes.add(partition(model))
-        bytes.add(index())
+        let (id, processor, sint) = place(model, page: 0xA0013)
+        bytes.add(id)
+        bytes.add(processor)
         bytes.add(UInt32(random.oneIn(30) ? random.below(4) : 0))
-        bytes.add(sint())
+        bytes.add(sint)
         bytes.add(random.one(of: [1, 0x8000_0001, 0x8000_0000, 2, 0], else: 1) as UInt32)
         bytes.add(UInt8(random.below(random.oneIn(20) ? 256 : 241)))
         bytes.add(UInt8(random.below(random.oneIn(20) ? 4 : 2)))
@@ -172,10 +181,11 @@ extension ModelGenerator {
 
     private mutating func signalDirect(_ model: Model) -> ModelCall {
         var bytes = Bytes()
-        bytes.add(partition(model))
-        bytes.add(index())
+        let (id, processor, sint) = place(model, page: 0xA0012)
+        bytes.add(id)
+        bytes.add(processor)
         bytes.add(UInt8(random.oneIn(30) ? random.below(4) : 0))
-        bytes.add(UInt8(sint()))
+        bytes.add(UInt8(sint))
         bytes.add(UInt16(random.below(random.oneIn(20) ? 2100 : 20)))
         return ModelCall(ControlWord(.signalEventDirect), bytes.bytes, outputCount: 8)
     }

@@ -40,18 +40,26 @@ package struct ModelGenerator {
             call = create()
         } else if random.oneIn(4), let next = nextStep(model) {
             call = next
-        } else if choice < 32 {
-            call = partitionCall(model)
-        } else if choice < 62 {
-            call = memoryCall(model)
-        } else if choice < 70 {
-            call = guestAccessCall(model)
-        } else if choice < 80 {
-            call = processorStateCall(model)
-        } else if choice < 82 {
-            call = interruptCall(model)
-        } else if choice < 90 {
+        } else if model.configuration.emphasis == .synIC, random.oneIn(2) {
             call = synICCall(model)
+        } else if model.configuration.emphasis == .devices, random.oneIn(2) {
+            call = deviceCall(model)
+        } else if choice < 29 {
+            call = partitionCall(model)
+        } else if choice < 56 {
+            call = memoryCall(model)
+        } else if choice < 63 {
+            call = guestAccessCall(model)
+        } else if choice < 72 {
+            call = processorStateCall(model)
+        } else if choice < 74 {
+            call = interruptCall(model)
+        } else if choice < 84 {
+            call = synICCall(model)
+        } else if choice < 93 {
+            call = deviceCall(model)
+        } else if choice < 95 {
+            call = systemCall(model)
         } else {
             call = processorCall(model)
         }
