@@ -138,9 +138,12 @@ extension EmbeddedCore {
         return id
     }
 
-    /// The root's processors are the host's.
+    /// The root's processors are the host's: all that there can be, which never changes.
+    private static let rootProcessors = Set(0..<VPIndex(clamping: max(1, sysconf(Int32(_SC_NPROCESSORS_CONF)))))
+
+    /// The processors that interrupts and messages for the owner can go to.
     func processors(of owner: PartitionID) throws(HypercallStatus) -> Set<VPIndex> {
-        if owner == .own { return Set(0..<VPIndex(clamping: max(1, sysconf(Int32(_SC_NPROCESSORS_CONF))))) }
+        if owner == .own { return Self.rootProcessors }
         return try partition(owner).with { state throws(HypercallStatus) in
             try state.requireActive()
             return Set(state.processors.keys)

@@ -4,7 +4,8 @@ extension CallCatalogue {
     /// Devices, and device domains: what a device may reach through the IOMMU.
     static let devices: [CallDefinition] = assignment + domains + mmio
 
-    private static let ofOwner: [HypercallStatus] = [.invalidPartitionId, .invalidPartitionState, .invalidParameter]
+    private static let ofDevice: [HypercallStatus] = [.invalidPartitionId, .invalidPartitionState]
+    private static let ofOwner: [HypercallStatus] = ofDevice + [.invalidParameter]
     private static let ofDomain: [HypercallStatus] = ofOwner + [.featureUnavailable, .operationDenied, .notFound]
 
     private static let assignment: [CallDefinition] = [
@@ -18,7 +19,7 @@ extension CallCatalogue {
         CallDefinition(
             .detachDevice, .devices, CallForm(inputSize: PartitionDeviceInput.size),
             "Takes a device back from a partition.", input: "hv_input_detach_device",
-            statuses: ofOwner + [.invalidDeviceId, .invalidDeviceState], mshv: .none),
+            statuses: ofDevice + [.invalidDeviceId, .invalidDeviceState], mshv: .none),
         CallDefinition(
             .getIommuCapabilities, .devices,
             CallForm(inputSize: IOMMUCapabilitiesInput.size, outputSize: IOMMUCapabilities.size),
@@ -66,7 +67,7 @@ extension CallCatalogue {
         CallDefinition(
             .detachDeviceDomain, .devices, CallForm(inputSize: PartitionDeviceInput.size),
             "Puts a device back into the default domain.", input: "hv_input_detach_device_domain",
-            statuses: ofOwner + [.invalidDeviceId, .invalidDeviceState], mshv: .none),
+            statuses: ofDevice + [.invalidDeviceId, .invalidDeviceState], mshv: .none),
         CallDefinition(
             .mapDeviceGpaPages, .devices,
             CallForm(

@@ -50,7 +50,8 @@ import Testing
     private static func isUnreachable(_ status: HypercallStatus, by code: CallCode) -> Bool {
         switch status {
         case .operationFailed,
-            .noResources where code == .registerInterceptResult:
+            .noResources where code == .registerInterceptResult || code == .mapDeviceInterrupt,
+            .insufficientDeviceDomains:
             true
         // The model's engine has no registers with bits that can't be set.
         case .invalidRegisterValue: code == .startVp
@@ -59,7 +60,10 @@ import Testing
     }
 
     /// What they ask for does not exist here.
-    private static let neverSucceed: Set<CallCode> = [.enableVpVtl, .releaseSparseSpaPageHostAccess]
+    private static let neverSucceed: Set<CallCode> = [
+        .enableVpVtl, .releaseSparseSpaPageHostAccess, .importIsolatedPages, .completeIsolatedImport,
+        .issueSnpPspGuestRequest,
+    ]
 
     private func report(_ tally: [UInt32: Int]) {
         for key in tally.keys.sorted() {

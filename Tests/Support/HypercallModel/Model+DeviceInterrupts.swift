@@ -172,7 +172,9 @@ extension Model {
 
     /// What a device's interrupt is now at the local APICs: for each processor, or for one of them.
     static func messages(of interrupt: DeviceInterrupt) -> [Message] {
-        let processors = interrupt.target.isMulticast ? interrupt.target.processors[...]
+        let processors =
+            interrupt.target.isMulticast
+            ? interrupt.target.processors[...]
             : interrupt.target.processors.prefix(1)
         return processors.map { index in
             let destination = UInt64(index % 256) << 12 + UInt64(index / 256) << 40

@@ -65,8 +65,10 @@ extension Model {
     }
 
     /// The root's processors are the machine's.
+    static let rootProcessors = max(1, sysconf(Int32(_SC_NPROCESSORS_CONF)))
+
     func hasProcessor(_ owner: UInt64, _ index: UInt32) -> Bool {
-        if owner == Self.own { return Int(index) < max(1, sysconf(Int32(_SC_NPROCESSORS_CONF))) }
+        if owner == Self.own { return Int(index) < Self.rootProcessors }
         return partitions[owner]?.processors[index] != nil
     }
 

@@ -54,7 +54,7 @@ extension Model {
     }
 
     /// Of one processor, or of the first that takes it.
-    private func anySlot(_ id: UInt64, _ index: UInt32, _ sint: UInt32, page register: UInt32) -> Slot? {
+    func anySlot(_ id: UInt64, _ index: UInt32, _ sint: UInt32, page register: UInt32) -> Slot? {
         if index != .max { return slot(id, index, sint, page: register) }
         let indices = partitions[id]?.processors.keys.sorted() ?? []
         return indices.lazy.compactMap { slot(id, $0, sint, page: register) }.first

@@ -140,7 +140,7 @@ extension Model {
         var (name, wrong) = statistics(call)
         switch name.kind {
         case 2:
-            if name.words[0] >= UInt64(max(1, sysconf(Int32(_SC_NPROCESSORS_CONF)))) { wrong.insert(.invalidLpIndex) }
+            if name.words[0] >= UInt64(Self.rootProcessors) { wrong.insert(.invalidLpIndex) }
         case 0x1_0001:
             if let partition = partitions[name.words[0]] {
                 if partition.life != .active { wrong.insert(.invalidPartitionState) }

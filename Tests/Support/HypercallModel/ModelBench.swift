@@ -67,7 +67,9 @@ package struct ModelBench {
     package mutating func make(_ call: ModelCall) -> String? {
         let code = call.control.code
         if !Model.coveredCodes.contains(code.rawValue), CallCatalogue.definition(of: code) != nil { return nil }
-        if code == .mapStatsPage2, configuration.rootPages.contains(where: { $0.contains(call.word64(24)) }) {
+        if code == .mapStatsPage2, configuration.rootPages.contains(where: { $0.contains(call.word64(24)) }),
+            model.root[call.word64(24)] != .deposited
+        {
             return nil
         }
         // Nor is what reads or writes where statistics are.

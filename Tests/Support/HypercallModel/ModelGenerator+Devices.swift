@@ -3,7 +3,8 @@ import HypercallCore
 
 extension ModelGenerator {
     private mutating func physical() -> UInt64 {
-        random.oneIn(30) ? random.one(of: [0, 1 << 62, 3 << 62, .max], else: 0) : random.one(of: Model.machineDevices, else: 0)
+        random.oneIn(30)
+            ? random.one(of: [0, 1 << 62, 3 << 62, .max], else: 0) : random.one(of: Model.machineDevices, else: 0)
     }
 
     /// A device that somebody has, as that one calls it.

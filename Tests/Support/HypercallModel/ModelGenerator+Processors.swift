@@ -175,10 +175,17 @@ extension ModelGenerator {
     }
 
     private mutating func statePage(_ model: Model, isMap: Bool) -> ModelCall {
+        var place = (partition: partition(model), processor: index(), type: UInt16(random.below(2)))
+        // One that is mapped, or not, as the call needs it.
+        for _ in 0..<8 {
+            let processor = model.partitions[place.partition]?.processors[place.processor]
+            if let processor, (processor.statePages[place.type] == nil) == isMap { break }
+            place = (partition(model), index(), UInt16(random.below(2)))
+        }
         var bytes = Bytes()
-        bytes.add(partition(model))
-        bytes.add(index())
-        bytes.add(UInt16(random.oneIn(12) ? 2 + random.below(2) : random.below(2)))
+        bytes.add(place.partition)
+        bytes.add(place.processor)
+        bytes.add(random.oneIn(12) ? 2 + UInt16(random.below(2)) : place.type)
         bytes.add(random.oneIn(20) ? UInt8(random.below(64)) : 0)
         bytes.add(isMap ? UInt8(random.below(2)) : 0)
         if isMap { bytes.add(rootPage(model)) }

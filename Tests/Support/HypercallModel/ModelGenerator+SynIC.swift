@@ -9,8 +9,6 @@ extension ModelGenerator {
 
     private mutating func sint() -> UInt32 { random.oneIn(30) ? 16 : UInt32(random.below(4)) }
 
-    private mutating func target() -> UInt32 { random.oneIn(4) ? .max : index() }
-
     /// A processor and a SINT, mostly one that takes what comes.
     private mutating func place(_ model: Model, page: UInt32) -> (partition: UInt64, processor: UInt32, sint: UInt32) {
         var found = (partition(model), index(), sint())
@@ -25,7 +23,7 @@ extension ModelGenerator {
     }
 
     mutating func synICCall(_ model: Model) -> ModelCall {
-        switch random.below(40) {
+        switch random.below(44) {
         case 0..<6: return switchOn(model)
         case 6..<11: return createPort(model)
         case 11..<16: return connect(model)
@@ -36,9 +34,9 @@ extension ModelGenerator {
             bytes.add(sint())
             bytes.add(0 as UInt32)
             return ModelCall(ControlWord(.notifyPortRingEmpty, fast: true), bytes.bytes)
-        case 19..<26: return post(model)
-        case 26..<30: return signal(model)
-        case 30..<36: return postDirect(model)
+        case 19..<29: return post(model)
+        case 29..<34: return signal(model)
+        case 34..<40: return postDirect(model)
         default: return signalDirect(model)
         }
     }
@@ -79,14 +77,15 @@ extension ModelGenerator {
         var bytes = Bytes()
         let type = UInt32(random.oneIn(12) ? 3 : random.one(of: [1, 1, 2, 2, 4], else: 1))
         let isOfRoot = type == 4 && !random.oneIn(8) || random.oneIn(12)
-        bytes.add(isOfRoot ? Model.own : partition(model))
+        let place = place(model, page: type == 1 ? 0xA0013 : 0xA0012)
+        bytes.add(isOfRoot ? Model.own : place.partition)
         bytes.add(number())
         bytes.add(0 as UInt32)
-        bytes.add(type == 4 ? partition(model) : owner(model, isRoot: 2))
+        bytes.add(type == 4 || random.oneIn(4) ? partition(model) : Model.own)
         bytes.add(type)
         bytes.add(0 as UInt32)
-        bytes.add(sint())
-        bytes.add(type == 4 && !random.oneIn(8) ? 0 : target())
+        bytes.add(place.sint)
+        bytes.add(type == 4 && !random.oneIn(8) ? 0 : random.oneIn(4) ? .max : place.processor)
         if type == 2 {
             bytes.add(UInt16(random.below(random.oneIn(10) ? 3000 : 2000)))
             bytes.add(UInt16(random.below(50)))
@@ -98,9 +97,11 @@ extension ModelGenerator {
         return ModelCall(ControlWord(.createPort), bytes.bytes)
     }
 
-    /// Mostly to a port that is there.
+    /// Mostly to a port that is there, and has none.
     private mutating func connect(_ model: Model) -> ModelCall {
-        let names = model.ports.keys.sorted { ($0.owner, $0.number) < ($1.owner, $1.number) }
+        let connected = Set(model.connections.values.map(\.port))
+        let names = model.ports.keys.filter { !connected.contains($0) }
+            .sorted { ($0.owner, $0.number) < ($1.owner, $1.number) }
         let name = random.one(of: names, else: Model.Name(owner: partition(model), number: 1))
         let port = model.ports[name]
         let isWrong = random.oneIn(10)
@@ -139,18 +140,28 @@ extension ModelGenerator {
         return ModelCall(ControlWord(code, fast: !random.oneIn(6)), bytes.bytes)
     }
 
-    /// A connection of the root, and mostly of this type.
+    /// A connection of the root, and mostly of this type and to a processor that takes what comes. The first of them
+    /// comes more often, so that messages have to wait.
     private mutating func connection(_ model: Model, type: UInt32) -> UInt32 {
-        let numbers = model.connections.filter { $0.key.owner == Model.own && $0.value.type == type }
-            .map(\.key.number).sorted()
-        return random.oneIn(20) ? number() : random.one(of: numbers, else: number())
+        let page: UInt32 = type == 1 ? 0xA0013 : 0xA0012
+        let isForAny = random.oneIn(6)
+        let numbers = model.connections.filter { name, connection in
+            guard name.owner == Model.own, connection.type == type else { return false }
+            if isForAny { return true }
+            guard connection.isAlive, let port = model.ports[connection.port] else { return false }
+            return model.anySlot(connection.port.owner, port.processor, port.sint, page: page) != nil
+        }
+        .map(\.key.number).sorted()
+        if random.oneIn(20) { return number() }
+        return random.oneIn(3) ? random.one(of: numbers, else: number()) : numbers.first ?? number()
     }
 
     private mutating func post(_ model: Model) -> ModelCall {
         var bytes = Bytes()
         bytes.add(connection(model, type: 1))
         bytes.add(0 as UInt32)
-        bytes.add(random.one(of: [1, 2, 0x7FFF_FFFF, 1, 2, 0x8000_0000, 0], else: 1) as UInt32)
+        let types: [UInt32] = random.oneIn(10) ? [0, 0x8000_0000] : [1, 2, 0x7FFF_FFFF]
+        bytes.add(random.one(of: types, else: 1))
         bytes.add(UInt32(random.below(random.oneIn(10) ? 260 : 241)))
         for _ in 0..<30 { bytes.add(random.next()) }
         return ModelCall(ControlWord(.postMessage), bytes.bytes)
@@ -159,7 +170,7 @@ extension ModelGenerator {
     private mutating func signal(_ model: Model) -> ModelCall {
         var bytes = Bytes()
         bytes.add(connection(model, type: 2))
-        bytes.add(UInt32(random.below(random.oneIn(10) ? 0x10001 : 20)))
+        bytes.add(UInt32(random.below(random.oneIn(10) ? 0x10001 : 8)))
         return ModelCall(ControlWord(.signalEvent), bytes.bytes)
     }
 

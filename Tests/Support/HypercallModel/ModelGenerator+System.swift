@@ -79,7 +79,12 @@ extension ModelGenerator {
         case 0: return ModelCall(ControlWord(.mapStatsPage), bytes.bytes, outputCount: 8)
         case 1:
             let pages = model.configuration.statisticsPages
-            bytes.add(random.oneIn(12) ? 0 : pages.lowerBound + random.below(UInt64(pages.count)))
+            let deposited = random.oneIn(12) ? model.rootDeposited.sorted() : []
+            bytes.add(
+                random.oneIn(12)
+                    ? 0
+                    : !deposited.isEmpty
+                        ? random.one(of: deposited, else: 0) : pages.lowerBound + random.below(UInt64(pages.count)))
             return ModelCall(ControlWord(.mapStatsPage2), bytes.bytes)
         default: return ModelCall(ControlWord(.unmapStatsPage), bytes.bytes)
         }
