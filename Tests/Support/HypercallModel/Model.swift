@@ -138,19 +138,23 @@ package struct ModelConfiguration: Sendable {
     ]
     /// The same, for statistics pages: nobody knows what the hypervisor writes there, and when.
     package var statisticsPages: Range<UInt64> = 0x2_0000_1500..<0x2_0000_1504
-    /// What half of the calls are about, so that states are reached which take many.
+    /// What half of the calls are about, or that pages for the hypervisor are few: so that states are reached which take
+    /// many calls.
     package var emphasis: Emphasis?
-    package enum Emphasis: Sendable { case synIC, devices }
+    package enum Emphasis: Sendable { case synIC, devices, scarcity }
     package init() {}
 
     /// One of the kinds there are.
     package init(kind: UInt64) {
         isEngineWhole = kind % 8 != 0
         if kind % 8 == 1 { partitionLimit = 24 }
-        if kind % 8 == 2 || kind % 8 == 3 {
-            emphasis = kind % 8 == 2 ? .synIC : .devices
-            partitionLimit = 2
+        switch kind % 8 {
+        case 2: emphasis = .synIC
+        case 3: emphasis = .devices
+        case 4: emphasis = .scarcity
+        default: break
         }
+        if emphasis != nil { partitionLimit = 2 }
     }
 
     /// The ids that partitions can have.

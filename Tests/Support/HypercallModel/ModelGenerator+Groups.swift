@@ -19,12 +19,13 @@ extension ModelGenerator {
     mutating func nextStep(_ model: Model) -> ModelCall? {
         let id = partition(model)
         guard let partition = model.partitions[id] else { return nil }
+        let isScarce = model.configuration.emphasis == .scarcity
         var bytes = Bytes()
         bytes.add(id)
         switch partition.life {
-        case .created where partition.deposited.count < 200, .active where partition.free < 100:
+        case .created where partition.deposited.count < 200, .active where partition.free < (isScarce ? 1 : 100):
             var page = rootPage(model)
-            let count = 1 + random.below(400)
+            let count = 1 + random.below(isScarce && partition.life == .active ? 3 : 400)
             for _ in 0..<count {
                 bytes.add(page)
                 page &+= 1

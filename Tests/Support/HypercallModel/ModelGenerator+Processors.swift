@@ -179,7 +179,7 @@ extension ModelGenerator {
         // One that is mapped, or not, as the call needs it.
         for _ in 0..<8 {
             let processor = model.partitions[place.partition]?.processors[place.processor]
-            if let processor, (processor.statePages[place.type] == nil) == isMap { break }
+            if let processor, (processor.statePages[place.type] == nil) == isMap || random.oneIn(20) { break }
             place = (partition(model), index(), UInt16(random.below(2)))
         }
         var bytes = Bytes()

@@ -73,9 +73,9 @@ extension ModelGenerator {
         return ModelCall(ControlWord(.setVpRegisters, repCount: registers.count), bytes.bytes)
     }
 
-    private mutating func createPort(_ model: Model) -> ModelCall {
+    private mutating func createPort(_ model: Model, type wanted: UInt32? = nil) -> ModelCall {
         var bytes = Bytes()
-        let type = UInt32(random.oneIn(12) ? 3 : random.one(of: [1, 1, 2, 2, 4], else: 1))
+        let type = wanted ?? UInt32(random.oneIn(12) ? 3 : random.one(of: [1, 1, 2, 2, 4], else: 1))
         let isOfRoot = type == 4 && !random.oneIn(8) || random.oneIn(12)
         let place = place(model, page: type == 1 ? 0xA0013 : 0xA0012)
         bytes.add(isOfRoot ? Model.own : place.partition)
@@ -115,7 +115,12 @@ extension ModelGenerator {
         let type = isWrong ? UInt32(1 + random.below(4)) : port?.type ?? 1
         bytes.add(type)
         bytes.add(0 as UInt32)
-        if type == 4 {
+        let owner = port?.peer ?? Model.own
+        let doorbells = model.connections.filter { $0.key.owner == owner && $0.value.type == 4 }
+            .sorted { $0.key.number < $1.key.number }.map(\.value.doorbell)
+        if type == 4, !doorbells.isEmpty, random.oneIn(4) {
+            for word in doorbells[random.below(doorbells.count)] { bytes.add(word) }
+        } else if type == 4 {
             bytes.add(random.oneIn(10) ? random.next() : 0x1000 * random.below(2 as UInt64))
             let size = random.below(random.oneIn(20) ? 8 : 5 as UInt64)
             let isAny = !random.oneIn(4)
@@ -140,23 +145,42 @@ extension ModelGenerator {
         return ModelCall(ControlWord(code, fast: !random.oneIn(6)), bytes.bytes)
     }
 
-    /// A connection of the root, and mostly of this type and to a processor that takes what comes. The first of them
-    /// comes more often, so that messages have to wait.
-    private mutating func connection(_ model: Model, type: UInt32) -> UInt32 {
-        let page: UInt32 = type == 1 ? 0xA0013 : 0xA0012
-        let isForAny = random.oneIn(6)
-        let numbers = model.connections.filter { name, connection in
-            guard name.owner == Model.own, connection.type == type else { return false }
-            if isForAny { return true }
-            guard connection.isAlive, let port = model.ports[connection.port] else { return false }
+    /// The connections of the root that lead to a processor that takes what comes.
+    private func usableConnections(_ model: Model, type: UInt32) -> [UInt32] {
+        model.connections.filter { name, connection in
+            guard name.owner == Model.own, connection.type == type, connection.isAlive,
+                let port = model.ports[connection.port]
+            else { return false }
+            let page: UInt32 = type == 1 ? 0xA0013 : 0xA0012
             return model.anySlot(connection.port.owner, port.processor, port.sint, page: page) != nil
         }
         .map(\.key.number).sorted()
+    }
+
+    /// A connection of the root, and mostly one that can be used. The first of them comes more often, so that messages
+    /// have to wait.
+    private mutating func connection(_ model: Model, type: UInt32) -> UInt32 {
         if random.oneIn(20) { return number() }
+        var numbers = usableConnections(model, type: type)
+        if numbers.isEmpty || random.oneIn(6) {
+            numbers = model.connections.filter { $0.key.owner == Model.own && $0.value.type == type }
+                .map(\.key.number).sorted()
+        }
         return random.oneIn(3) ? random.one(of: numbers, else: number()) : numbers.first ?? number()
     }
 
+    /// Mostly, what is missing before anything can be sent.
+    private mutating func preparation(_ model: Model, type: UInt32) -> ModelCall? {
+        guard !random.oneIn(4), usableConnections(model, type: type).isEmpty else { return nil }
+        switch random.below(3) {
+        case 0: return switchOn(model)
+        case 1: return createPort(model, type: type)
+        default: return connect(model)
+        }
+    }
+
     private mutating func post(_ model: Model) -> ModelCall {
+        if let call = preparation(model, type: 1) { return call }
         var bytes = Bytes()
         bytes.add(connection(model, type: 1))
         bytes.add(0 as UInt32)
@@ -168,6 +192,7 @@ extension ModelGenerator {
     }
 
     private mutating func signal(_ model: Model) -> ModelCall {
+        if let call = preparation(model, type: 2) { return call }
         var bytes = Bytes()
         bytes.add(connection(model, type: 2))
         bytes.add(UInt32(random.below(random.oneIn(10) ? 0x10001 : 8)))

@@ -26,7 +26,7 @@ extension ModelGenerator {
             while bytes.bytes.count < 72 { bytes.add(0 as UInt64) }
             return ModelCall(ControlWord(.setSystemProperty), bytes.bytes)
         case 6..<10: return mmio(model)
-        case 10: return isolated(model)
+        case 10..<12: return isolated(model)
         default: return statistics(model)
         }
     }
@@ -62,6 +62,17 @@ extension ModelGenerator {
     }
 
     private mutating func statistics(_ model: Model) -> ModelCall {
+        let mapped = model.statisticsPages.keys.sorted {
+            ([UInt64($0.kind)] + $0.words).lexicographicallyPrecedes([UInt64($1.kind)] + $1.words)
+        }
+        if !mapped.isEmpty, random.oneIn(4) {
+            let name = mapped[random.below(mapped.count)]
+            var bytes = Bytes()
+            bytes.add(name.kind)
+            bytes.add(0 as UInt32)
+            for word in name.words { bytes.add(word) }
+            return ModelCall(ControlWord(.unmapStatsPage), bytes.bytes)
+        }
         var bytes = Bytes()
         let kind = random.one(of: [1, 2, 0x1_0001, 0x1_0001, 0x1_0002, 0x1_0002, 0x1_0003], else: 1) as UInt32
         bytes.add(kind)
