@@ -54,7 +54,7 @@ let package = Package(
 
         // hypervisor: how partitions and virtual processors come to exist and run
         swift("Hypervisor", ["HypercallABI", "HypercallCore", "LinuxSystem"]),
-        swift("EmbeddedHypervisor", ["Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem"]),
+        swift("EmbeddedHypervisor", ["Hypervisor", "HypercallABI", "HypercallCore", "LinuxSystem", "CLinux"]),
         swift("InstructionEmulator", ["HypercallABI", "CZydis"]),
         swift(
             "MshvHypervisor",
@@ -158,6 +158,12 @@ let package = Package(
         .target(
             name: "TestHTTP", dependencies: ["JSON", "LinuxSystem", "CLinux"], path: "Tests/Support/TestHTTP",
             swiftSettings: strict),
+        .target(
+            name: "HypercallModel",
+            dependencies: ["EmbeddedHypervisor", "Hypervisor", "HypercallABI", "HypercallCore"],
+            // Optimized in debug builds too: a million calls are its measure.
+            path: "Tests/Support/HypercallModel", swiftSettings: strict + [.unsafeFlags(["-O"])]),
+        test("ModelTests", ["HypercallModel", "HypercallABI", "HypercallCore"]),
         // What the C compiler makes of the headers of CMshv, for the conformance tests.
         .target(name: "CMshvLayout", dependencies: ["CMshv"], path: "Tests/Support/CMshvLayout"),
         test("ArchitectureTests", []),
@@ -174,7 +180,12 @@ let package = Package(
                 "KvmEngine", "SimulatedEngine", "EmbeddedHypervisor", "Hypervisor", "HypercallABI", "CDemoGuest",
                 "LinuxSystem",
             ]),
-        test("InstructionTests", ["InstructionEmulator", "HypercallABI"]),
+        // The same instructions on this processor, to compare with.
+        .target(name: "CNativeInstruction", path: "Tests/Support/CNativeInstruction"),
+        .target(
+            name: "InstructionFuzzing", dependencies: ["InstructionEmulator", "HypercallABI"],
+            path: "Tests/Support/InstructionFuzzing", swiftSettings: strict),
+        test("InstructionTests", ["InstructionEmulator", "InstructionFuzzing", "CNativeInstruction", "HypercallABI"]),
         test(
             "MshvTests",
             [

@@ -1,6 +1,6 @@
 import Hypervisor
 
-/// The memory that was deposited to a partition (TLFS 5.2), and how much of it is in use.
+/// The memory that was deposited to a partition (TLFS, "Guest Physical Address Spaces"), and how much of it is in use.
 ///
 /// Which pages are in use is not told apart: the hypervisor never shows them.
 struct DepositedMemory: Sendable {

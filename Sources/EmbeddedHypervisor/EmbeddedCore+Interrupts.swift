@@ -6,7 +6,7 @@ import Hypervisor
 ///
 /// - A partition that is not there is `invalidPartitionId`, one that is not initialized `invalidPartitionState`.
 /// - `invalidParameter` for another trust level, for a type that no message carries (only fixed, lowest priority, SMI,
-///   NMI, INIT and SIPI do), for a vector above 255, or below 16 with one of the first two types, and for a destination
+///   NMI, INIT, SIPI and external do), for a vector above 255, or below 16 with one of the first two types, and for a destination
 ///   above 2^32.
 /// - `operationFailed` where the engine does not take the message.
 extension EmbeddedCore {
@@ -28,7 +28,7 @@ extension IOAPICMessage {
     /// The message-signalled interrupt that does the same; nil where none does.
     fileprivate init?(_ input: AssertVirtualInterruptInput) {
         let needsVector = input.type <= 1
-        guard [0, 1, 2, 4, 5, 6].contains(input.type), input.vector <= 0xFF, !needsVector || input.vector >= 16,
+        guard [0, 1, 2, 4, 5, 6, 7].contains(input.type), input.vector <= 0xFF, !needsVector || input.vector >= 16,
             input.destination <= UInt64(UInt32.max)
         else { return nil }
         // The upper 24 bits of an x2APIC identifier stand in the high half of the address, as KVM's X2APIC_API has them.

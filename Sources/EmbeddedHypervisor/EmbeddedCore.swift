@@ -16,16 +16,26 @@ final class EmbeddedCore: HypercallHandler {
     let rootMemory = RootMemory()
     private let engine: any ProcessorEngine
     private let standardParameters: EngineParameters
-    private let report: @Sendable (String) -> Void
+    let report: @Sendable (String) -> Void
+    let host: HostProcessor
+    let statistics = Mutex(StatisticsPages())
+    /// Whether the root locked its sleep states.
+    let isSleepLocked = Mutex(false)
     private let registry: Mutex<Registry>
-    private let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
+    let rootPool = Mutex(DepositedMemory(boot: PageCosts.rootBootPages))
+    /// Locked before any partition.
+    let devices = Mutex(DeviceTable())
+    /// Locked before any partition.
+    let ports = Mutex(PortTable())
+    let rings = RootRings()
 
     init(
-        engine: any ProcessorEngine, firstPartitionID: PartitionID, parameters: EngineParameters,
+        engine: any ProcessorEngine, firstPartitionID: PartitionID, parameters: EngineParameters, host: HostProcessor,
         report: @escaping @Sendable (String) -> Void
     ) {
         self.engine = engine
         self.report = report
+        self.host = host
         standardParameters = parameters
         // 0 is no partition.
         registry = Mutex(Registry(nextID: min(max(1, firstPartitionID.rawValue), UInt64.max >> 1)))
@@ -36,6 +46,11 @@ final class EmbeddedCore: HypercallHandler {
             throw HypercallStatus.invalidPartitionId
         }
         return partition
+    }
+
+    /// In order of their ids.
+    var allPartitions: [EmbeddedPartition] {
+        registry.withLock { Array($0.partitions.values) }.sorted { $0.id.rawValue < $1.id.rawValue }
     }
 
     /// - Throws: `invalidPartitionState` once it is initialized.
@@ -49,7 +64,7 @@ final class EmbeddedCore: HypercallHandler {
 
     var rootStatistics: (deposited: UInt64, used: UInt64) { rootPool.withLock { ($0.deposited, $0.used) } }
 
-    // MARK: Partitions (TLFS 4.2)
+    // MARK: Partitions (TLFS, "Partition Management")
 
     /// `invalidParameter` for creation flags nobody knows and for a compatibility version newer than ours;
     /// `featureUnavailable` for isolation, which no engine here can give.
@@ -68,7 +83,8 @@ final class EmbeddedCore: HypercallHandler {
             let id = PartitionID(rawValue: registry.nextID)
             registry.partitions[id] = EmbeddedPartition(
                 PartitionState(
-                    id: id, creation: input, parameters: standardParameters, root: rootMemory, report: report))
+                    id: id, creation: input, parameters: standardParameters, root: rootMemory, host: host,
+                    report: report))
             return id
         }
     }
@@ -79,6 +95,8 @@ final class EmbeddedCore: HypercallHandler {
 
     func finalizePartition(_ partition: PartitionID) throws(HypercallStatus) {
         try self.partition(partition).finalize()
+        forgetStatistics(of: partition, processor: nil)
+        forget(partition)
     }
 
     func deletePartition(_ partition: PartitionID) throws(HypercallStatus) {
@@ -90,24 +108,7 @@ final class EmbeddedCore: HypercallHandler {
         rootPool.withLock { $0.release(PageCosts.createPartition) }
     }
 
-    /// The root's own properties are those of a partition that was created with everything.
-    func getPartitionProperty(_ input: GetPartitionPropertyInput) throws(HypercallStatus) -> UInt64 {
-        if input.partition == .own {
-            return try PropertyStore(CreatePartitionInput(flags: [])).value(of: input.property)
-        }
-        return try partition(input.partition).with { state throws(HypercallStatus) in
-            try state.requireAlive()
-            return try state.properties.value(of: input.property)
-        }
-    }
-
-    func setPartitionProperty(_ input: SetPartitionPropertyInput) throws(HypercallStatus) {
-        try partition(input.partition).with { state throws(HypercallStatus) in
-            try state.setProperty(input.property, to: input.value)
-        }
-    }
-
-    // MARK: Memory (TLFS 5)
+    // MARK: Memory (TLFS, "Guest Physical Address Spaces")
 
     func depositMemory(_ input: DepositMemoryInput, pages: [UInt64]) -> RepOutcome {
         if input.partition == .own {
@@ -168,7 +169,7 @@ final class EmbeddedCore: HypercallHandler {
         return partition.withOutcome(body)
     }
 
-    // MARK: Processors (TLFS 7)
+    // MARK: Processors (TLFS, "Virtual Processor Management")
 
     func createVP(_ input: CreateVPInput) throws(HypercallStatus) {
         try partition(input.partition).with { state throws(HypercallStatus) in try state.createVP(input) }
@@ -176,6 +177,7 @@ final class EmbeddedCore: HypercallHandler {
 
     func deleteVP(_ input: DeleteVPInput) throws(HypercallStatus) {
         try partition(input.partition).with { state throws(HypercallStatus) in try state.deleteVP(input.index) }
+        forgetStatistics(of: input.partition, processor: input.index)
     }
 
     func getVPRegisters(
@@ -190,7 +192,13 @@ final class EmbeddedCore: HypercallHandler {
 
     func setVPRegisters(_ input: VPRegistersInput, registers: [RegisterAssociation]) -> RepOutcome {
         do throws(HypercallStatus) {
-            return try processor(input.index, of: input.partition, vtl: input.vtl).setRegisters(registers)
+            let outcome = try processor(input.index, of: input.partition, vtl: input.vtl).setRegisters(registers)
+            if registers.prefix(outcome.completed).contains(where: { HypervisorRegister.isSynIC($0.name) }) {
+                try partition(input.partition).with { state throws(HypercallStatus) in
+                    state.deliverWaiting(to: input.index)
+                }
+            }
+            return outcome
         } catch {
             return .refused(error)
         }

@@ -20,16 +20,19 @@ package final class EmbeddedHypervisor: HypervisorBackend {
     ///     as 1.
     ///   - vpCount: how many processors a partition can have at most, where `setEngineParameters` does not say.
     ///   - simulation: what a simulated partition does, where `setEngineParameters` does not say.
+    ///   - host: what partitions' properties tell of the processors; nil asks the engine and this machine.
     ///   - report: is given one line for each thing an engine could not do; the status of the hypercall has no room for
     ///     it. Called from any thread, with a partition's lock held: it must not call the hypervisor.
     package init(
         engine: any ProcessorEngine, firstPartitionID: PartitionID, vpCount: Int = 1,
-        simulation: SimulationModel = SimulationModel(), report: @escaping @Sendable (String) -> Void = { _ in }
+        simulation: SimulationModel = SimulationModel(), host: HostProcessor? = nil,
+        report: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         description = engine.description
         core = EmbeddedCore(
             engine: engine, firstPartitionID: firstPartitionID,
-            parameters: EngineParameters(vpCount: vpCount, simulation: simulation), report: report)
+            parameters: EngineParameters(vpCount: vpCount, simulation: simulation),
+            host: host ?? HostProcessor(engine: engine), report: report)
         countingPort = CountingPort(HypercallDispatcher(core))
     }
 
@@ -62,6 +65,38 @@ package final class EmbeddedHypervisor: HypervisorBackend {
     package func unregisterRootMemory(base: UnsafeMutableRawPointer, count: Int) {
         core.rootMemory.unregister(Self.pages(base, count))
     }
+
+    /// Makes a device of the root known. What is not known can't be mapped, attached or put into a domain.
+    package func registerDevice(_ device: DeviceID) {
+        core.register(device)
+    }
+
+    /// Sends an interrupt of a device, by its physical name, as its partition has mapped it.
+    ///
+    /// - Parameter entry: what HvCallMapDeviceInterrupt gave to set the device up with.
+    /// - Returns: false where nobody mapped it, or the device is the root's, whose processors are not here.
+    /// - Throws: `HypervisorError` where the engine does not take it.
+    package func raiseInterrupt(of device: DeviceID, _ entry: InterruptEntry) throws(HypervisorError) -> Bool {
+        try core.raiseInterrupt(of: device, entry)
+    }
+
+    /// Where an access of a device leads through the IOMMU.
+    ///
+    /// - Parameters:
+    ///   - device: the physical name.
+    ///   - page: the page of the address that the device uses.
+    /// - Returns: the root's page number; nil where the IOMMU ends the access.
+    package func page(reachedBy device: DeviceID, at page: UInt64, writing: Bool) -> UInt64? {
+        core.page(reachedBy: device, at: page, writing: writing)
+    }
+
+    /// The ports whose doorbells rang since the ring of a SINT of the root was read; with this it is read. After it
+    /// comes HvCallNotifyPortRingEmpty, which brings those for which there was no room.
+    package func readRing(sint: UInt32) -> [PortID] { core.rings.read(sint) }
+
+    /// - Parameter handler: is given the SINT of the root whose ring is no longer empty; called from the thread of the
+    ///   processor that rang, or that made HvCallNotifyPortRingEmpty.
+    package func onRing(_ handler: @escaping @Sendable (UInt32) -> Void) { core.rings.onRing(handler) }
 
     package var hypercallCounts: [HypercallCount] {
         countingPort.counts
@@ -115,6 +150,9 @@ extension EmbeddedHypervisor {
 }
 
 extension EmbeddedHypervisor {
+    /// Writes the statistics pages that are mapped, now; they are written ten times a second anyway.
+    package func refreshStatistics() { core.refreshStatistics() }
+
     /// The root's page number of a page that HvCallMapVpStatePage shared, for who fills it in; nil: it is not there.
     ///
     /// - Throws: `invalidPartitionId`, `invalidPartitionState`, `invalidVpIndex`.

@@ -2,8 +2,9 @@ import HypercallABI
 import HypercallCore
 import Hypervisor
 
-/// Registers (TLFS 7.9): those of the hypervisor here (`HypervisorRegister` lists them), all others in the engine. A
-/// name that nobody knows, here or in the engine, is `invalidParameter`; the call is left at it.
+/// Registers (TLFS, "Virtual Processor Management"): those of the hypervisor here (`HypervisorRegister` lists them),
+/// all others in the engine. A name that nobody knows, here or in the engine, is `invalidParameter`; the call is left
+/// at it.
 extension EmbeddedVP {
     func registers(_ names: [RegisterName]) -> (values: [RegisterValue], status: HypercallStatus) {
         var values: [RegisterValue] = []
@@ -51,7 +52,9 @@ extension EmbeddedVP {
 
     private func value(of name: RegisterName, _ rule: HypervisorRegister) throws(HypercallStatus) -> RegisterValue {
         switch rule {
+        case .absent: return RegisterValue(0)
         case .suspension: return RegisterValue(self[suspension: name] ? 1 : 0)
+        case .endOfMessage: return RegisterValue(0)
         case .readOnly:
             switch name {
             case .vpRuntime: return RegisterValue(runTime)
@@ -80,10 +83,14 @@ extension EmbeddedVP {
         let name = register.name
         let value = register.value.low
         func check(reserved: UInt64) throws(HypercallStatus) {
-            guard register.value.high == 0, value & reserved == 0 else { throw HypercallStatus.invalidRegisterValue }
+            guard value & reserved == 0 else { throw HypercallStatus.invalidRegisterValue }
         }
         switch rule {
         case .readOnly: throw HypercallStatus.accessDenied
+        case .absent:
+            guard value == 0 else { throw HypercallStatus.invalidParameter }
+        // What waits is delivered by the caller, who has the guest's memory.
+        case .endOfMessage: try check(reserved: 0)
         case .suspension:
             try check(reserved: ~1)
             self[suspension: name] = value == 1

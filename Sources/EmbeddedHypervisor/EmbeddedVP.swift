@@ -11,6 +11,7 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
     let index: VPIndex
     /// The registers of the whole partition.
     let shared: PartitionRegisters
+    private let doorbells: Doorbells
     private let partition: PartitionID
     private let engineVP: any EngineVP
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
@@ -27,6 +28,7 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
     /// Whether it was ever in the engine, or was started by a call.
     private var hasStarted = false
     private var clock = RunClock()
+    private var exits = ExitCounts()
     private var record = ProcessorRecord()
     /// The partition's property HV_PARTITION_PROPERTY_SUSPEND.
     private var isPartitionSuspended: Bool
@@ -39,10 +41,11 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
 
     init(
         _ engineVP: any EngineVP, index: VPIndex, partition: PartitionID, isPartitionSuspended: Bool,
-        shared: PartitionRegisters
+        shared: PartitionRegisters, doorbells: Doorbells
     ) {
         self.engineVP = engineVP
         self.shared = shared
+        self.doorbells = doorbells
         self.index = index
         self.partition = partition
         self.isPartitionSuspended = isPartitionSuspended
@@ -85,14 +88,15 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
 
     /// One run in the engine. With `mutex` held, which it gives away meanwhile; the processor may run.
     ///
-    /// - Returns: nil for what is not the caller's business: an interruption that only a suspension wanted, and accesses
-    ///   to MSRs that HvCallRegisterInterceptResult answered.
+    /// - Returns: nil for what is not the caller's business: an interruption that only a suspension wanted, writes that
+    ///   ring a doorbell, and accesses to MSRs that HvCallRegisterInterceptResult answered.
     private func enter() -> VPExit? {
         isRunning = true
         hasStarted = true
         clock.begin()
         pthread_mutex_unlock(mutex)
         let exit = engineVP.run()
+        let isDoorbell = doorbells.ring(by: exit)
         pthread_mutex_lock(mutex)
         let action = record.msrResults.isEmpty ? nil : record.action(for: exit)
         if let action {
@@ -103,10 +107,11 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
             }
             pthread_mutex_lock(mutex)
         }
+        exits.add(exit)
         isRunning = false
         clock.end(exit)
         pthread_cond_broadcast(changed)
-        if action != nil { return nil }
+        if action != nil || isDoorbell { return nil }
         if exit == .interrupted {
             if !isCancelled, isSuspended || isRetired { return nil }
             isCancelled = false
@@ -167,6 +172,8 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
     func abandonExit() { _ = access { $0.abandonExit() } }
 
     func returnAtSignals() { _ = access { $0.returnAtSignals() } }
+
+    func noteGuestPaused() { _ = access { $0.noteGuestPaused() } }
 
     func cancelRun() {
         pthread_mutex_lock(mutex)
@@ -229,6 +236,16 @@ final class EmbeddedVP: VirtualProcessor, @unchecked Sendable {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return clock.nanoseconds(isRunning: isRunning) / 100
+    }
+
+    /// What its statistics page shows.
+    var counters: [VPCounter: UInt64] {
+        let time = runTime
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        var counters = exits.counters
+        counters[.totalRunTime] = time
+        return counters
     }
 
     /// - Returns: false where the processor has run already.

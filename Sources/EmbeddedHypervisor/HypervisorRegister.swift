@@ -1,7 +1,8 @@
 import HypercallABI
 
-/// The registers that the embedded hypervisor itself has, and their rules. All have 64 bits: any bit of the upper half
-/// is `invalidRegisterValue`, as is every bit that the rule says must be zero.
+/// The registers that the embedded hypervisor itself has, and their rules. All have 64 bits: the upper half of a
+/// value is not looked at (callers leave what was there), and every bit that the rule says must be zero is
+/// `invalidRegisterValue`.
 enum HypervisorRegister {
     /// One of the processor's suspensions: bit 0.
     case suspension
@@ -11,14 +12,27 @@ enum HypervisorRegister {
     case timer(Int, isCount: Bool)
     /// Setting it is `accessDenied`.
     case readOnly
+    /// Zero, because there is no such event here; anything else is `invalidParameter`.
+    case absent
+    /// Zero, whatever it is set to; setting it delivers messages that wait.
+    case endOfMessage
     /// The engine's, where the engine has it; else as stored.
     case engineFirst(reserved: UInt64)
+
+    /// Whether messages that wait may be deliverable once the register is set.
+    static func isSynIC(_ name: RegisterName) -> Bool {
+        switch name {
+        case .eom, .scontrol, .simp: true
+        default: (RegisterName.sint0.rawValue...RegisterName.sint15.rawValue).contains(name.rawValue)
+        }
+    }
 
     /// - Returns: nil for a register that is the engine's alone.
     static func rule(for name: RegisterName) -> HypervisorRegister? {
         switch name {
         case .explicitSuspend, .interceptSuspend, .dispatchSuspend: .suspension
         case .vpIndex, .vpRuntime, .timeRefCount, .sversion: .readOnly
+        case .deliverabilityNotifications, .pendingEvent1: .absent
         case .internalActivityState: .engineFirst(reserved: ~0x7)
         case .guestOsId, .guestCrashP0, .guestCrashP1, .guestCrashP2, .guestCrashP3, .guestCrashP4, .guestCrashCtl:
             .stored(initial: 0, reserved: 0, isShared: true)
@@ -26,6 +40,7 @@ enum HypervisorRegister {
         case .hypercall: .stored(initial: 0, reserved: 0xFFC, isShared: true)
         case .referenceTsc: .stored(initial: 0, reserved: 0xFFE, isShared: true)
         case .vpAssistPage, .simp, .siefp: .stored(initial: 0, reserved: 0xFFE, isShared: false)
+        case .eom: .endOfMessage
         case .scontrol: .stored(initial: 0, reserved: ~0x1, isShared: false)
         case .stimer0Config: .timer(0, isCount: false)
         case .stimer0Count: .timer(0, isCount: true)

@@ -12,6 +12,15 @@ enum PageCosts {
     static let statePage: UInt64 = 1
     /// The page table of 2 MiB of guest memory that is not one large page, until that is unmapped.
     static let pageTable: UInt64 = 1
+    /// From the pool of the port's or the connection's partition, until it is deleted or disconnected.
+    static let port: UInt64 = 1
+    static let connection: UInt64 = 1
+    /// From the pool of the partition that has the device, until it is detached.
+    static let attachedDevice: UInt64 = 1
+    /// From the pool of the domain's partition, until it is deleted; its page tables cost as guest memory's do.
+    static let deviceDomain: UInt64 = 1
+    /// A page of the table of device interrupts has so many; from the pool of the partition that maps them.
+    static let deviceInterruptsOfPage = 256
     /// What the root has from the start.
     static let rootBootPages: UInt64 = 16
 }
@@ -27,4 +36,13 @@ enum Limits {
     static let maximumVPIndex: UInt32 = 0x7FF
     /// Of each kind, for one processor.
     static let registeredResults = 512
+    /// Messages that wait for one SINT of a processor.
+    static let waitingMessages = 16
+    /// Of the root and all partitions.
+    static let deviceDomains = 4096
+    static let deviceAddressBits: UInt8 = 48
+    /// HV_SYNIC_EVENT_RING_MESSAGE_COUNT.
+    static let eventRing = 63
+    /// Of one partition: as many as Linux's driver routes for a guest.
+    static let deviceInterrupts = 4096
 }

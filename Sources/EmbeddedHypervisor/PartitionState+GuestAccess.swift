@@ -142,18 +142,22 @@ extension PartitionState {
 
     /// Sets bits of one byte of guest memory, as a processor's page walk does.
     mutating func setBits(_ bits: UInt8, at gpa: UInt64) -> GPAAccessResult {
+        switch takeBits(bits, at: gpa) {
+        case .success: .success
+        case .failure(let refusal): refusal.result
+        }
+    }
+
+    /// Sets bits of one byte of guest memory, atomically, and gives the byte as it was.
+    mutating func takeBits(_ bits: UInt8, at gpa: UInt64) -> Result<UInt8, AccessRefusal> {
         switch parts(gpa, count: 1, writing: true) {
-        case .failure(let refusal): return refusal.result
+        case .failure(let refusal): return .failure(refusal)
         case .success(let parts):
-            for part in parts {
-                do throws(Errno) {
-                    try OwnMemory.setBits(bits, at: part.address)
-                } catch {
-                    return .unmapped
-                }
-                memory.markDirty(part.page..<(part.page + 1))
+            guard let part = parts.first, let before = try? OwnMemory.setBits(bits, at: part.address) else {
+                return .failure(AccessRefusal(result: .unmapped))
             }
-            return .success
+            memory.markDirty(part.page..<(part.page + 1))
+            return .success(before)
         }
     }
 
@@ -166,9 +170,9 @@ extension PartitionState {
         var bytes: Range<Int>
     }
 
-    private struct Refusal: Error { var result: GPAAccessResult }
+    struct AccessRefusal: Error { var result: GPAAccessResult }
 
-    private func parts(_ gpa: UInt64, count: Int, writing: Bool) -> Result<[GuestPart], Refusal> {
+    private func parts(_ gpa: UInt64, count: Int, writing: Bool) -> Result<[GuestPart], AccessRefusal> {
         let size = UInt64(pageSize)
         var parts: [GuestPart] = []
         var done = 0
@@ -176,11 +180,11 @@ extension PartitionState {
             let address = gpa + UInt64(done)
             let page = address / size
             let length = min(count - done, Int(size - address % size))
-            guard let backing = memory.extents[page] else { return .failure(Refusal(result: .unmapped)) }
+            guard let backing = memory.extents[page] else { return .failure(AccessRefusal(result: .unmapped)) }
             guard let source = backing.source, backing.flags.contains(.readable),
                 !writing || backing.flags.contains(.writable)
-            else { return .failure(Refusal(result: writing ? .writeIntercept : .readIntercept)) }
-            guard root.checkUse(of: source) == .success else { return .failure(Refusal(result: .unmapped)) }
+            else { return .failure(AccessRefusal(result: writing ? .writeIntercept : .readIntercept)) }
+            guard root.checkUse(of: source) == .success else { return .failure(AccessRefusal(result: .unmapped)) }
             parts.append(
                 GuestPart(page: page, address: source * size + address % size, bytes: done..<(done + length)))
             done += length

@@ -2,7 +2,7 @@ import HypercallABI
 import HypercallCore
 import Hypervisor
 
-/// Intercepts (TLFS 9): which there are to ask for.
+/// Intercepts (TLFS, "Intercepts"): which there are to ask for.
 extension PartitionState {
     /// The engine says which it can do: `featureUnavailable` for the others.
     ///
@@ -40,9 +40,9 @@ extension PartitionState {
     /// There is one of each type for each processor. A page of the hypervisor's own costs one of the pool's, is zero,
     /// and is there until it is unmapped or the processor is deleted.
     ///
-    /// - Throws: `invalidParameter` for an unknown type and for a page that is not root memory, `operationDenied` for one
-    ///   that is deposited, `featureUnavailable` for the page of encrypted guests, `objectInUse` for one that is there,
-    ///   `insufficientMemory`.
+    /// - Throws: `invalidParameter` for an unknown type and for a page that is not root memory, `operationDenied` for
+    ///   one that is deposited, `featureUnavailable` for the page of encrypted guests, `objectInUse` for one that is
+    ///   there, `insufficientMemory`.
     mutating func mapStatePage(_ input: MapVPStatePageInput) throws(HypercallStatus) -> UInt64 {
         let processor = try processor(input.page.index)
         try Self.check(input.page.type)

@@ -3,14 +3,14 @@ import HypercallCore
 import Hypervisor
 import LinuxSystem
 
-/// Guest memory (TLFS 5.4).
+/// Guest memory (TLFS, "Guest Physical Address Spaces").
 ///
 /// - A mapping replaces what was mapped there before. To a running processor the range is empty for a moment.
 /// - Unmapping what is not mapped succeeds: the driver unmaps whole regions of which it filled in only a part.
 /// - Both give `invalidParameter` for unknown flags, addresses beyond 52 bits, and large pages that are not aligned to
-///   2 MiB on both sides (`invalidAlignment` is about where the parameters lie, TLFS 3.6); mapping also for a source
-///   that is not root memory, and for writing or executing without reading. Mapping a page that is deposited is
-///   `operationDenied`.
+///   2 MiB on both sides (`invalidAlignment` is about where the parameters lie, TLFS, "Hypercall Interface"); mapping
+///   also for a source that is not root memory, and for writing or executing without reading. Mapping a page that is
+///   deposited is `operationDenied`.
 /// - Guest memory in small pages costs page tables; a call that runs out of them is left at the first page that it
 ///   could not map, with `insufficientMemory`. Unmapping part of a large page costs one too.
 extension PartitionState {

@@ -2,7 +2,7 @@ import HypercallABI
 import HypercallCore
 import Hypervisor
 
-/// Virtual processors (TLFS 7.8).
+/// Virtual processors (TLFS, "Virtual Processor Management").
 extension PartitionState {
     /// - Throws: `invalidPartitionState` before initialize, `invalidVpIndex` for an index that is or was in use or that
     ///   the partition was not made for, `invalidParameter` for an unknown subnode or flags, `insufficientMemory`,
@@ -20,7 +20,7 @@ extension PartitionState {
             let isSuspended = try? properties.value(of: .suspend) != 0
             processors[input.index] = EmbeddedVP(
                 processor, index: input.index, partition: id, isPartitionSuspended: isSuspended ?? false,
-                shared: registers)
+                shared: registers, doorbells: doorbells)
         } catch {
             pool.release(PageCosts.createVP)
             throw failed("creating processor \(input.index)", error)

@@ -2,7 +2,7 @@ import HypercallABI
 import HypercallCore
 import Hypervisor
 
-/// Everything the embedded hypervisor keeps of a partition, and the rules of its life (TLFS 4.2):
+/// Everything the embedded hypervisor keeps of a partition, and the rules of its life (TLFS, "Partition Management"):
 /// created, initialized, finalized, deleted, each only after the one before; a partition that was never initialized may
 /// be deleted at once.
 ///
@@ -30,9 +30,12 @@ struct PartitionState {
     var properties: PropertyStore
     /// The registers that the partition's processors have in common.
     let registers = PartitionRegisters()
+    /// The guest's writes that ring the root.
+    let doorbells = Doorbells()
 
     init(
         id: PartitionID, creation: CreatePartitionInput, parameters: EngineParameters, root: RootMemory,
+        host: HostProcessor,
         report: @escaping @Sendable (String) -> Void
     ) {
         self.id = id
@@ -40,7 +43,7 @@ struct PartitionState {
         self.parameters = parameters
         self.root = root
         self.report = report
-        properties = PropertyStore(creation)
+        properties = PropertyStore(creation, host: host)
     }
 
     /// - Throws: `invalidPartitionId` for a partition that is gone.
@@ -97,7 +100,7 @@ struct PartitionState {
         life = .deleted
     }
 
-    // MARK: Deposits (TLFS 5.2)
+    // MARK: Deposits (TLFS, "Guest Physical Address Spaces")
 
     mutating func deposit(_ pages: [UInt64]) -> RepOutcome {
         if life == .deleted { return .refused(.invalidPartitionId) }
@@ -133,18 +136,6 @@ struct PartitionState {
         let pages = pool.withdraw(maximum)
         root.withdraw(pages)
         return (pages, pages.count < maximum ? .noResources : .success)
-    }
-
-    // MARK: Properties (TLFS 4.2)
-
-    mutating func setProperty(_ property: PartitionProperty, to value: UInt64) throws(HypercallStatus) {
-        try requireAlive()
-        let wasTracking = isTrackingAccess
-        try properties.set(property, to: value, isInitialized: life != .created)
-        if isTrackingAccess != wasTracking { trackAccess(!wasTracking) }
-        if property == .suspend {
-            for processor in processors.values { processor.setPartitionSuspend(value != 0) }
-        }
     }
 
     // MARK: Common

@@ -11,6 +11,8 @@ struct ProcessorRecord {
     /// The SynIC's pages; nil: all zero.
     var simPage: [UInt8]?
     var siefPage: [UInt8]?
+    /// Messages for which a SINT's slot was not free, by SINT.
+    var waitingMessages: [UInt32: [SynICMessage]] = [:]
     /// In the order in which they apply.
     private(set) var cpuidResults: [CPUIDResultParameters] = []
     private(set) var msrResults: [UInt32: MSRActions] = [:]
@@ -94,14 +96,45 @@ final class SharedPage: Sendable {
 
 /// The registers that the processors of a partition have in common, and its reference time.
 final class PartitionRegisters: Sendable {
+    private enum Time {
+        /// Runs, and was zero at this reading of the host's clock in nanoseconds (which may be before its zero).
+        case running(since: UInt64)
+        /// Stands still, in units of 100 ns.
+        case frozen(UInt64)
+    }
+
     private let values = Mutex<[RegisterName: UInt64]>([:])
-    private let start = monotonicNanoseconds()
+    private let time = Mutex(Time.running(since: monotonicNanoseconds()))
 
     subscript(name: RegisterName) -> UInt64? {
         get { values.withLock { $0[name] } }
         set { values.withLock { $0[name] = newValue } }
     }
 
-    /// In units of 100 ns since the partition was created.
-    var referenceTime: UInt64 { (monotonicNanoseconds() - start) / 100 }
+    /// In units of 100 ns since the partition was created, without the time that it was frozen.
+    var referenceTime: UInt64 { time.withLock { Self.now($0) } }
+
+    /// Stops the reference time, or lets it run on from where it stands.
+    func freeze(_ freeze: Bool) {
+        time.withLock { time in
+            let now = Self.now(time)
+            time = freeze ? .frozen(now) : .running(since: monotonicNanoseconds() &- now &* 100)
+        }
+    }
+
+    /// - Returns: false, and nothing is changed, while the time runs.
+    func setReferenceTime(_ value: UInt64) -> Bool {
+        time.withLock { time in
+            guard case .frozen = time else { return false }
+            time = .frozen(value)
+            return true
+        }
+    }
+
+    private static func now(_ time: Time) -> UInt64 {
+        switch time {
+        case .running(let since): (monotonicNanoseconds() &- since) / 100
+        case .frozen(let value): value
+        }
+    }
 }

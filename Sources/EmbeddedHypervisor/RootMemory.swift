@@ -4,9 +4,9 @@ import Synchronization
 
 /// What the root's memory is used for. Pages are the root's page numbers: address / 4096 in this process.
 ///
-/// The rules (TLFS 5.2 and 5.4): a page that is deposited belongs to the hypervisor alone, so it can neither be
-/// deposited again nor be mapped, and a page that a guest has can't be deposited. The same page may be mapped more
-/// than once.
+/// The rules (TLFS, "Guest Physical Address Spaces"): a page that is deposited belongs to the hypervisor alone, so it
+/// can neither be deposited again nor be mapped, and a page that a guest has can't be deposited. The same page may be
+/// mapped more than once.
 final class RootMemory: Sendable {
     private enum Use: ExtentValue {
         case deposited
@@ -89,8 +89,8 @@ final class RootMemory: Sendable {
         }
     }
 
-    /// Whether the root itself may use a page: `invalidParameter` for one that is not root memory, `operationDenied` for
-    /// one that is deposited.
+    /// Whether the root itself may use a page: `invalidParameter` for one that is not root memory, `operationDenied`
+    /// for one that is deposited.
     func checkUse(of page: UInt64) -> HypercallStatus {
         guard page < 1 << 52 else { return .invalidParameter }
         return state.withLock { state in

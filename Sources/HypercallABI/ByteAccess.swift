@@ -28,6 +28,16 @@ package struct ByteReader {
         return ByteReader(UnsafeRawBufferPointer(rebasing: bytes[offset...]))
     }
 
+    /// So many bytes from `offset` on.
+    ///
+    /// - Throws: `invalidHypercallInput` where they are not all there.
+    package func bytes(_ count: Int, at offset: Int) throws(HypercallStatus) -> [UInt8] {
+        guard count >= 0, offset >= 0, count <= bytes.count, offset <= bytes.count - count else {
+            throw HypercallStatus.invalidHypercallInput
+        }
+        return Array(bytes[offset..<(offset + count)])
+    }
+
     /// - Throws: `invalidParameter` where the field, which the specification reserves, is not zero.
     package func requireZero<T: FixedWidthInteger & BitwiseCopyable>(
         _ type: T.Type, at offset: Int
@@ -62,6 +72,15 @@ package struct ByteWriter {
     package func from(_ offset: Int) throws(HypercallStatus) -> ByteWriter {
         guard offset >= 0, offset <= bytes.count else { throw HypercallStatus.invalidHypercallInput }
         return ByteWriter(UnsafeMutableRawBufferPointer(rebasing: bytes[offset...]))
+    }
+
+    /// - Throws: `invalidHypercallInput` where the bytes do not fit.
+    package func write(_ source: [UInt8], at offset: Int) throws(HypercallStatus) {
+        guard offset >= 0, source.count <= bytes.count, offset <= bytes.count - source.count else {
+            throw HypercallStatus.invalidHypercallInput
+        }
+        // Sound: the range is inside the buffer (checked above) and as long as the source.
+        UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + source.count)]).copyBytes(from: source)
     }
 
     /// Makes the first `count` bytes zero, reserved fields included.

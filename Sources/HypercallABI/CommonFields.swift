@@ -1,4 +1,4 @@
-/// Where memory should come from (HV_PROXIMITY_DOMAIN_INFO, TLFS 5.2).
+/// Where memory should come from (HV_PROXIMITY_DOMAIN_INFO, TLFS, "Guest Physical Address Spaces").
 package struct ProximityDomainInfo: HypercallStructure, Hashable {
     package static let size = 8
 
@@ -32,7 +32,7 @@ package struct ProximityDomainInfo: HypercallStructure, Hashable {
     }
 }
 
-/// Which virtual trust level a call means (HV_INPUT_VTL, TLFS 15).
+/// Which virtual trust level a call means (HV_INPUT_VTL, TLFS, "Virtual Secure Mode").
 package struct InputVTL: Hashable, Sendable {
     /// 0...15; taken only where `usesTarget`.
     package var target: UInt8

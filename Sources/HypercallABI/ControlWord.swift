@@ -1,4 +1,5 @@
-/// A hypercall's input value (TLFS 3.9): which call, how its input is passed, and which repetitions are asked for.
+/// A hypercall's input value (TLFS, "Hypercall Interface"): which call, how its input is passed, and which repetitions
+/// are asked for.
 package struct ControlWord: RawRepresentable, Hashable, Sendable {
     package var rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -26,7 +27,8 @@ package struct ControlWord: RawRepresentable, Hashable, Sendable {
     package var hasReservedBits: Bool { rawValue & 0xF000_F000_7800_0000 != 0 }
 }
 
-/// A hypercall's result value (TLFS 3.9): the status, and how many repetitions are complete, counted from the first.
+/// A hypercall's result value (TLFS, "Hypercall Interface"): the status, and how many repetitions are complete, counted
+/// from the first.
 package struct ResultWord: RawRepresentable, Hashable, Sendable {
     package var rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }

@@ -12,7 +12,7 @@ package struct CPUIDRegisters: Hashable, Sendable {
     }
 }
 
-/// The leaves by which the Microsoft hypervisor describes itself (TLFS 2.4).
+/// The leaves by which the Microsoft hypervisor describes itself (TLFS, "Feature and Interface Discovery").
 package enum HypervisorLeaf {
     /// ECX bit 31 of leaf 1: something runs below the operating system.
     package static let processorFeatures: UInt32 = 0x0000_0001

@@ -1,5 +1,5 @@
-/// A message as `MSHV_RUN_VP` returns it and a SynIC message page holds it (HV_MESSAGE, TLFS 11.3): 16 bytes of header
-/// and up to 240 of payload.
+/// A message as `MSHV_RUN_VP` returns it and a SynIC message page holds it (HV_MESSAGE, TLFS, "Inter-Partition
+/// Communication"): 16 bytes of header and up to 240 of payload.
 package struct HypervisorMessage: Hashable, Sendable {
     package static let size = 256
     package static let headerSize = 16

@@ -1,4 +1,4 @@
-/// A partition's id (HV_PARTITION_ID, TLFS 2.4), as the hypervisor gave it.
+/// A partition's id (HV_PARTITION_ID, TLFS, "Feature and Interface Discovery"), as the hypervisor gave it.
 package struct PartitionID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -11,5 +11,5 @@ package struct PartitionID: RawRepresentable, Hashable, Sendable, CustomStringCo
     package var description: String { String(rawValue) }
 }
 
-/// A virtual processor's number within its partition (HV_VP_INDEX, TLFS 7.1), from 0.
+/// A virtual processor's number within its partition (HV_VP_INDEX, TLFS, "Virtual Processor Management"), from 0.
 package typealias VPIndex = UInt32

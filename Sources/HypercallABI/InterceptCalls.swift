@@ -1,4 +1,5 @@
-/// What a guest does that its parent can intercept (HV_INTERCEPT_TYPE, TLFS 9). Unknown types survive a round trip.
+/// What a guest does that its parent can intercept (HV_INTERCEPT_TYPE, TLFS, "Intercepts"). Unknown types survive a
+/// round trip.
 package struct InterceptType: RawRepresentable, Hashable, Sendable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }

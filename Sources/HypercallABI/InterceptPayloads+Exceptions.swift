@@ -103,7 +103,8 @@ package struct HypercallIntercept: MessagePayload {
     package static let encodedSize = 196
 
     package var header: InterceptMessageHeader
-    /// In long mode RCX has the control word, RDX and R8 the addresses of input and output (TLFS 3.7).
+    /// In long mode RCX has the control word, RDX and R8 the addresses of input and output (TLFS, "Hypercall
+    /// Interface").
     package var rax, rbx, rcx, rdx, r8, rsi, rdi: UInt64
     package var xmm0, xmm1, xmm2, xmm3, xmm4, xmm5: RegisterValue
     package var isIsolated: Bool

@@ -1,4 +1,5 @@
-/// HvCallDepositMemory (TLFS 5.2): the input's head. The list is root page numbers, 8 bytes each.
+/// HvCallDepositMemory (TLFS, "Guest Physical Address Spaces"): the input's head. The list is root page numbers, 8
+/// bytes each.
 package struct DepositMemoryInput: HypercallStructure, Hashable {
     package static let size = 8
     package static let elementSize = 8
@@ -16,7 +17,8 @@ package struct DepositMemoryInput: HypercallStructure, Hashable {
     }
 }
 
-/// HvCallWithdrawMemory (TLFS 5.2): the input. The output is the list of root page numbers, 8 bytes each.
+/// HvCallWithdrawMemory (TLFS, "Guest Physical Address Spaces"): the input. The output is the list of root page
+/// numbers, 8 bytes each.
 package struct WithdrawMemoryInput: HypercallStructure, Hashable {
     package static let size = 16
     package static let outputElementSize = 8
@@ -40,7 +42,8 @@ package struct WithdrawMemoryInput: HypercallStructure, Hashable {
     }
 }
 
-/// HvCallMapGpaPages (TLFS 5.4): the input's head. The list is the source's root page numbers, 8 bytes each.
+/// HvCallMapGpaPages (TLFS, "Guest Physical Address Spaces"): the input's head. The list is the source's root page
+/// numbers, 8 bytes each.
 ///
 /// The padding at 20 is not checked: Linux's driver leaves there what the call before left in the page.
 package struct MapGPAPagesInput: HypercallStructure, Hashable {
@@ -73,7 +76,7 @@ package struct MapGPAPagesInput: HypercallStructure, Hashable {
     }
 }
 
-/// HvCallUnmapGpaPages (TLFS 5.4): the input. A repeat call without a list.
+/// HvCallUnmapGpaPages (TLFS, "Guest Physical Address Spaces"): the input. A repeat call without a list.
 ///
 /// The padding at 20 is not checked, for the reason given at `MapGPAPagesInput`.
 package struct UnmapGPAPagesInput: HypercallStructure, Hashable {

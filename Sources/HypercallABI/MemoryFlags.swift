@@ -1,4 +1,4 @@
-/// How guest memory is mapped (HV_MAP_GPA_FLAGS, TLFS 5.4).
+/// How guest memory is mapped (HV_MAP_GPA_FLAGS, TLFS, "Guest Physical Address Spaces").
 package struct MapGPAFlags: OptionSet, Hashable, Sendable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }

@@ -1,5 +1,5 @@
-/// What a message of the hypervisor is about (HV_MESSAGE_TYPE, TLFS 11.3). Unknown types survive a round trip and print
-/// as numbers.
+/// What a message of the hypervisor is about (HV_MESSAGE_TYPE, TLFS, "Inter-Partition Communication"). Unknown types
+/// survive a round trip and print as numbers.
 package struct MessageType: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }

@@ -1,4 +1,4 @@
-/// HvCallCreatePartition (TLFS 4.2): the input.
+/// HvCallCreatePartition (TLFS, "Partition Management"): the input.
 package struct CreatePartitionInput: HypercallStructure, Hashable {
     package static let size = 56
 
@@ -52,7 +52,7 @@ package struct CreatePartitionInput: HypercallStructure, Hashable {
 }
 
 /// HvCallCreatePartition: the output. Also the whole input of HvCallInitializePartition, HvCallFinalizePartition and
-/// HvCallDeletePartition (TLFS 4.2), which Linux makes as fast calls.
+/// HvCallDeletePartition (TLFS, "Partition Management"), which Linux makes as fast calls.
 package struct PartitionIDField: HypercallStructure, Hashable {
     package static let size = 8
 
@@ -69,7 +69,7 @@ package struct PartitionIDField: HypercallStructure, Hashable {
     }
 }
 
-/// HvCallGetPartitionProperty (TLFS 4.2): the input. The output is the value, 8 bytes.
+/// HvCallGetPartitionProperty (TLFS, "Partition Management"): the input. The output is the value, 8 bytes.
 package struct GetPartitionPropertyInput: HypercallStructure, Hashable {
     package static let size = 16
     package static let outputSize = 8
@@ -95,7 +95,7 @@ package struct GetPartitionPropertyInput: HypercallStructure, Hashable {
     }
 }
 
-/// HvCallSetPartitionProperty (TLFS 4.2): the input.
+/// HvCallSetPartitionProperty (TLFS, "Partition Management"): the input.
 package struct SetPartitionPropertyInput: HypercallStructure, Hashable {
     package static let size = 24
 

@@ -1,4 +1,4 @@
-/// HvCallCreateVp (TLFS 7.8): the input.
+/// HvCallCreateVp (TLFS, "Virtual Processor Management"): the input.
 ///
 /// The padding at 12 is not checked, nor the subnode's id where any subnode will do: Linux's driver leaves in both what
 /// the call before left in the page.
@@ -45,7 +45,7 @@ package struct CreateVPInput: HypercallStructure, Hashable {
     }
 }
 
-/// HvCallDeleteVp (TLFS 7.8): the input, which Linux passes in two registers.
+/// HvCallDeleteVp (TLFS, "Virtual Processor Management"): the input, which Linux passes in two registers.
 package struct DeleteVPInput: HypercallStructure, Hashable {
     package static let size = 16
 
@@ -70,7 +70,7 @@ package struct DeleteVPInput: HypercallStructure, Hashable {
     }
 }
 
-/// HvCallGetVpRegisters and HvCallSetVpRegisters (TLFS 7.9): the input's head.
+/// HvCallGetVpRegisters and HvCallSetVpRegisters (TLFS, "Virtual Processor Management"): the input's head.
 ///
 /// The list of the first is names, 4 bytes each, and its output values, 16 bytes each; the list of the second is
 /// `RegisterAssociation`, 32 bytes each.

@@ -1,4 +1,5 @@
-/// The name of a virtual processor's register (HV_REGISTER_NAME, TLFS 7.1.1). Unknown names survive a round trip.
+/// The name of a virtual processor's register (HV_REGISTER_NAME, TLFS, "Virtual Processor Management"). Unknown names
+/// survive a round trip.
 package struct RegisterName: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }

@@ -1,4 +1,4 @@
-/// The 16 bytes of a register's value (HV_REGISTER_VALUE, TLFS 7.9.1), little-endian.
+/// The 16 bytes of a register's value (HV_REGISTER_VALUE, TLFS, "Virtual Processor Management"), little-endian.
 package struct RegisterValue: Hashable, Sendable {
     package var low: UInt64
     package var high: UInt64
@@ -32,7 +32,7 @@ package struct RegisterValue: Hashable, Sendable {
     }
 }
 
-/// A segment register with its hidden part (HV_X64_SEGMENT_REGISTER, TLFS 7.9.1).
+/// A segment register with its hidden part (HV_X64_SEGMENT_REGISTER, TLFS, "Virtual Processor Management").
 package struct SegmentRegister: Hashable, Sendable {
     package var base: UInt64
     package var limit: UInt32
@@ -48,7 +48,7 @@ package struct SegmentRegister: Hashable, Sendable {
     }
 }
 
-/// IDTR or GDTR (HV_X64_TABLE_REGISTER, TLFS 7.9.1): 6 bytes of padding, the limit, the base.
+/// IDTR or GDTR (HV_X64_TABLE_REGISTER, TLFS, "Virtual Processor Management"): 6 bytes of padding, the limit, the base.
 package struct TableRegister: Hashable, Sendable {
     package var base: UInt64
     package var limit: UInt16
@@ -59,7 +59,7 @@ package struct TableRegister: Hashable, Sendable {
     }
 }
 
-/// One register and its value (HV_REGISTER_ASSOC, TLFS 7.9.1).
+/// One register and its value (HV_REGISTER_ASSOC, TLFS, "Virtual Processor Management").
 package struct RegisterAssociation: Hashable, Sendable {
     package var name: RegisterName
     package var value: RegisterValue

@@ -1,4 +1,5 @@
-/// The model specific registers of the hypervisor's that have a name here (TLFS 3, 11 and 12), by number.
+/// The model specific registers of the hypervisor's that have a name here (TLFS, "Hypercall Interface",
+/// "Inter-Partition Communication" and "Timers"), by number.
 package enum SyntheticMSR: UInt32, CaseIterable, Sendable {
     case guestOsId = 0x4000_0000, hypercall, vpIndex, reset
     case vpRuntime = 0x4000_0010

@@ -1,7 +1,7 @@
 import HypercallABI
 
 extension CallCatalogue {
-    /// Deposited memory and guest memory (TLFS 5).
+    /// Deposited memory and guest memory (TLFS, "Guest Physical Address Spaces").
     static let memory: [CallDefinition] = [
         CallDefinition(
             .depositMemory, .memory,

@@ -1,7 +1,7 @@
 import HypercallABI
 
 extension CallCatalogue {
-    /// The life of partitions (TLFS 4.2).
+    /// The life of partitions (TLFS, "Partition Management").
     static let partitions: [CallDefinition] = [
         CallDefinition(
             .createPartition, .partitions,
@@ -31,14 +31,29 @@ extension CallCatalogue {
             CallForm(inputSize: GetPartitionPropertyInput.size, outputSize: GetPartitionPropertyInput.outputSize),
             "Reads a 64-bit property of a partition.",
             input: "hv_input_get_partition_property", output: "hv_output_get_partition_property",
-            statuses: [.invalidPartitionId, .unknownProperty], mshv: .rootHvcall),
+            statuses: [.invalidPartitionId, .unknownProperty, .invalidParameter], mshv: .rootHvcall),
         CallDefinition(
             .setPartitionProperty, .partitions, CallForm(inputSize: SetPartitionPropertyInput.size),
             "Sets a 64-bit property of a partition.",
             input: "hv_input_set_partition_property",
             statuses: [
                 .invalidPartitionId, .unknownProperty, .accessDenied, .propertyValueOutOfRange, .invalidPartitionState,
+                .invalidCpuGroupId, .invalidParameter,
             ],
             mshv: .rootHvcall),
+        CallDefinition(
+            .getPartitionId, .partitions, CallForm(inputSize: NoInput.size, outputSize: PartitionIDField.size),
+            "Tells the caller's own id. The root's is HV_PARTITION_ID_SELF here.",
+            input: nil, output: "hv_output_get_partition_id", statuses: [], mshv: .driverOnly),
+        CallDefinition(
+            .getNextChildPartition, .partitions,
+            CallForm(inputSize: NextChildPartitionInput.size, outputSize: PartitionIDField.size),
+            "Tells the child of a partition that follows another one, by id; 0 is before the first and after the last.",
+            input: "hv_input_get_next_child_partition", output: "hv_output_get_next_child_partition",
+            statuses: [.invalidPartitionId], mshv: .none),
+        CallDefinition(
+            .notifyPartitionEvent, .partitions, CallForm(inputSize: NotifyPartitionEventInput.size),
+            "Tells the hypervisor that the root crashes, or that it has started all processors.",
+            input: "hv_input_notify_partition_event", statuses: [.invalidParameter], mshv: .driverOnly),
     ]
 }

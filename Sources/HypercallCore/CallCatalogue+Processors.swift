@@ -1,7 +1,7 @@
 import HypercallABI
 
 extension CallCatalogue {
-    /// Virtual processors and their registers (TLFS 7).
+    /// Virtual processors and their registers (TLFS, "Virtual Processor Management").
     static let processors: [CallDefinition] = [
         CallDefinition(
             .createVp, .processors, CallForm(inputSize: CreateVPInput.size),

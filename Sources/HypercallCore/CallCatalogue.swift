@@ -3,7 +3,8 @@ import HypercallABI
 /// All calls that this project makes and answers.
 package enum CallCatalogue {
     package static let all: [CallDefinition] =
-        partitions + memory + processors + processorState + interrupts + synIC + properties + statistics + devices
+        partitions + memory + isolation + processors + processorState + interrupts + synIC + properties + statistics
+        + devices
 
     package static let codes: [CallCode] = all.map(\.code)
 

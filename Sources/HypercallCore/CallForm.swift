@@ -10,8 +10,8 @@ package struct CallForm: Sendable, Equatable {
     package var repetition: Repetition?
     /// Whether the caller passes the input in registers (8 or 16 bytes) as Linux does.
     package var isFast = false
-    /// Whether a variable-size header may stand between the fixed part and the list (TLFS 3.8): its length in units of
-    /// 8 bytes is in the control word.
+    /// Whether a variable-size header may stand between the fixed part and the list (TLFS, "Hypercall Interface"): its
+    /// length in units of 8 bytes is in the control word.
     package var hasVariableHeader = false
 
     package struct Repetition: Sendable, Equatable {
@@ -24,11 +24,11 @@ package struct CallForm: Sendable, Equatable {
 }
 
 extension CallForm {
-    /// The largest input and the largest output: a page each (TLFS 3.6).
+    /// The largest input and the largest output: a page each (TLFS, "Hypercall Interface").
     package static let pageSize = 4096
 
-    /// Whether a call of this form may have this control word and that many bytes of input and output (TLFS 3.6 to
-    /// 3.9).
+    /// Whether a call of this form may have this control word and that many bytes of input and output (TLFS, "Hypercall
+    /// Interface").
     ///
     /// - Throws: `invalidHypercallInput` for everything that is wrong with it: reserved bits, the nested bit (there is
     ///   no hypervisor below), a variable header that the call does not have, repetitions of a simple call, none of a

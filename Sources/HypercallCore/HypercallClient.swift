@@ -3,13 +3,14 @@ import HypercallABI
 /// The callers' side of the waist: one typed method per call, over any port.
 ///
 /// Repeat calls are split into the batches that Linux's driver uses, and a call that the hypervisor leaves half done
-/// with success (it gives the processor back after some 50 microseconds, TLFS 3.7) is continued where it stopped.
+/// with success (it gives the processor back after some 50 microseconds, TLFS, "Hypercall Interface") is continued
+/// where it stopped.
 package struct HypercallClient: Sendable {
     package let port: any HypercallPort
 
     package init(_ port: any HypercallPort) { self.port = port }
 
-    // MARK: Partitions (TLFS 4.2)
+    // MARK: Partitions (TLFS, "Partition Management")
 
     package func createPartition(_ input: CreatePartitionInput) throws(HypercallFailure) -> PartitionID {
         try simple(.createPartition, input) { output throws(HypercallStatus) in
@@ -45,7 +46,7 @@ package struct HypercallClient: Sendable {
         try simple(.setPartitionProperty, input) { _ in }
     }
 
-    // MARK: Memory (TLFS 5)
+    // MARK: Memory (TLFS, "Guest Physical Address Spaces")
 
     /// Gives root pages to a partition's pool.
     package func depositMemory(_ pages: [UInt64], to partition: PartitionID) throws(HypercallFailure) {
@@ -99,7 +100,7 @@ package struct HypercallClient: Sendable {
         }
     }
 
-    // MARK: Virtual processors (TLFS 7)
+    // MARK: Virtual processors (TLFS, "Virtual Processor Management")
 
     package func createVP(_ input: CreateVPInput) throws(HypercallFailure) {
         try simple(.createVp, input) { _ in }

@@ -38,7 +38,7 @@ extension HypercallDispatcher {
         case .releaseSparseSpaPageHostAccess:
             return handler.releaseSPAHostAccess(
                 try SPAHostAccessInput(decoding: call.input), pages: try call.list())
-        default: throw HypercallStatus.invalidHypercallCode
+        default: return try isolation(call)
         }
     }
 

@@ -17,6 +17,12 @@ extension HypercallDispatcher {
             try call.output.write(value, at: 0)
         case .setPartitionProperty:
             try handler.setPartitionProperty(SetPartitionPropertyInput(decoding: call.input))
+        case .getPartitionId: try PartitionIDField(handler.getPartitionID()).encode(into: call.output)
+        case .getNextChildPartition:
+            let child = try handler.getNextChildPartition(NextChildPartitionInput(decoding: call.input))
+            try PartitionIDField(child).encode(into: call.output)
+        case .notifyPartitionEvent:
+            try handler.notifyPartitionEvent(NotifyPartitionEventInput(decoding: call.input))
         default: throw HypercallStatus.invalidHypercallCode
         }
         return .done

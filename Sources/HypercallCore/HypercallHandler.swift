@@ -21,7 +21,7 @@ package struct RepOutcome: Sendable, Equatable {
 /// that of the first of them. Methods are called from any thread, several at once.
 package protocol HypercallHandler: PartitionCallHandler, MemoryCallHandler, ProcessorCallHandler,
     ProcessorStateCallHandler, InterruptCallHandler, SynICCallHandler, PropertyCallHandler, StatisticsCallHandler,
-    DeviceCallHandler
+    DeviceCallHandler, IsolationCallHandler
 {}
 
 /// The life of partitions and their properties.
@@ -32,6 +32,11 @@ package protocol PartitionCallHandler: Sendable {
     func deletePartition(_ partition: PartitionID) throws(HypercallStatus)
     func getPartitionProperty(_ input: GetPartitionPropertyInput) throws(HypercallStatus) -> UInt64
     func setPartitionProperty(_ input: SetPartitionPropertyInput) throws(HypercallStatus)
+    /// The caller's.
+    func getPartitionID() throws(HypercallStatus) -> PartitionID
+    /// - Returns: `PartitionID.invalid` behind the last one.
+    func getNextChildPartition(_ input: NextChildPartitionInput) throws(HypercallStatus) -> PartitionID
+    func notifyPartitionEvent(_ input: NotifyPartitionEventInput) throws(HypercallStatus)
 }
 
 /// Deposited memory and guest memory.

@@ -8,6 +8,13 @@ package protocol ProcessorEngine: Sendable {
     ///
     /// - Throws: `HypervisorError`.
     func createPartition(_ configuration: EnginePartitionConfiguration) throws(HypervisorError) -> any EnginePartition
+
+    /// What CPUID could give a guest at most; nil: the engine has no opinion, and the host's processor counts.
+    func supportedCPUID(leaf: UInt32, subleaf: UInt32) -> CPUIDRegisters?
+}
+
+extension ProcessorEngine {
+    package func supportedCPUID(leaf: UInt32, subleaf: UInt32) -> CPUIDRegisters? { nil }
 }
 
 /// What an engine needs to know of a partition before it exists.
@@ -43,7 +50,8 @@ package protocol EnginePartition: AnyObject, Sendable {
     /// Tells which message each I/O APIC pin sends, so that the end of a level-triggered interrupt can exit.
     func setIOAPICMessages(_ messages: [IOAPICMessage?]) throws(HypervisorError)
 
-    /// Says which of the guest's actions exit from now on (HV_INTERCEPT_TYPE, TLFS 9): `access` 0 takes the wish back.
+    /// Says which of the guest's actions exit from now on (HV_INTERCEPT_TYPE, TLFS, "Intercepts"): `access` 0 takes the
+    /// wish back.
     ///
     /// - Parameter parameter: the port, the MSR's index, the CPUID leaf or the exception's vector, by `type`.
     /// - Throws: `featureUnavailable` for what this engine can't intercept.
@@ -81,7 +89,8 @@ package protocol EngineVP: VirtualProcessor {
     func registers(_ names: [RegisterName]) throws(HypercallStatus) -> [RegisterValue]
     func setRegisters(_ registers: [RegisterAssociation]) throws(HypercallStatus)
 
-    /// A state component in the format of `HvCallGetVpState`: the local APIC as a page of registers, XSAVE compacted.
+    /// A state component in the format of `HvCallGetVpState`: the local APIC as
+    /// HV_LOCAL_INTERRUPT_CONTROLLER_STATE (176 bytes), XSAVE compacted.
     ///
     /// - Throws: `featureUnavailable` where this engine has no such state.
     func state(_ component: EngineStateComponent) throws(HypercallStatus) -> [UInt8]

@@ -106,6 +106,10 @@ package protocol VirtualProcessor: AnyObject, Sendable {
     /// From now on `run` returns `.interrupted` for every signal that its thread gets, not only for `cancelRun`.
     func returnAtSignals()
 
+    /// Tells the guest, where it asked to be told, that it stood still: a watchdog in it is not to take that for a hang.
+    /// Between two runs.
+    func noteGuestPaused()
+
     /// Makes the current `run`, or the next one where none is under way, return `.interrupted`. From any thread.
     func cancelRun()
 }
@@ -116,6 +120,9 @@ extension VirtualProcessor {
 
     /// Processors that no thread waits in a system call for get no signals.
     package func returnAtSignals() {}
+
+    /// Where the guest has no way to be told.
+    package func noteGuestPaused() {}
 
     /// Processors that never exit for CPUID have nothing to answer.
     package func completeCPUID(_ result: CPUIDRegisters) {}

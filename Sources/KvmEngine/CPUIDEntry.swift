@@ -17,9 +17,14 @@ struct CPUIDEntry: Equatable, Sendable {
 extension CPUIDEntry {
     /// What this kernel and processor can give a guest.
     static func supported(by device: borrowing FileDescriptor) throws(Errno) -> [CPUIDEntry] {
+        try read(HV_KVM_GET_SUPPORTED_CPUID, of: device)
+    }
+
+    /// - Parameter request: one that fills a table.
+    static func read(_ request: UInt, of file: borrowing FileDescriptor) throws(Errno) -> [CPUIDEntry] {
         var table = hv_kvm_cpuid()
         table.nent = UInt32(HV_KVM_MAX_CPUID)
-        try device.ioctl(HV_KVM_GET_SUPPORTED_CPUID, &table)
+        try file.ioctl(request, &table)
         let count = min(Int(table.nent), Int(HV_KVM_MAX_CPUID))
         // Sound: the tuple is HV_KVM_MAX_CPUID entries in a row.
         return withUnsafeBytes(of: &table.entries) { bytes in
@@ -46,6 +51,16 @@ extension CPUIDEntry {
             }
         }
         try vcpu.ioctl(HV_KVM_SET_CPUID2, &table)
+    }
+}
+
+extension KvmEngine {
+    /// Leaves that the kernel does not list are empty.
+    package func supportedCPUID(leaf: UInt32, subleaf: UInt32) -> CPUIDRegisters? {
+        let entry = supportedCPUID.first {
+            $0.function == leaf && ($0.flags & UInt32(KVM_CPUID_FLAG_SIGNIFCANT_INDEX) == 0 || $0.index == subleaf)
+        }
+        return entry.map { CPUIDRegisters(eax: $0.eax, ebx: $0.ebx, ecx: $0.ecx, edx: $0.edx) } ?? .zero
     }
 }
 

@@ -17,6 +17,9 @@ package final class KvmEngine: ProcessorEngine {
     let supportedCPUID: [CPUIDEntry]
     let hasTSCDeadlineTimer: Bool
     let canDisablePMU: Bool
+    let hasExceptionPayload: Bool
+    /// Bytes of a vCPU's XSAVE area.
+    let xsaveSize: Int
 
     /// Opens `/dev/kvm` and checks that it can do all this engine asks for.
     ///
@@ -51,6 +54,8 @@ package final class KvmEngine: ProcessorEngine {
         slotLimit = UInt32(clamping: Self.capability(KVM_CAP_NR_MEMSLOTS, of: device))
         hasTSCDeadlineTimer = Self.capability(KVM_CAP_TSC_DEADLINE_TIMER, of: device) > 0
         canDisablePMU = Self.capability(KVM_CAP_PMU_CAPABILITY, of: device) & KVM_PMU_CAP_DISABLE != 0
+        hasExceptionPayload = Self.capability(KVM_CAP_EXCEPTION_PAYLOAD, of: device) > 0
+        xsaveSize = max(MemoryLayout<kvm_xsave>.size, Int(Self.capability(KVM_CAP_XSAVE2, of: device)))
         do {
             let size = Int(try device.ioctl(HV_KVM_GET_VCPU_MMAP_SIZE))
             guard size >= MemoryLayout<kvm_run>.size else {
@@ -96,6 +101,7 @@ package final class KvmEngine: ProcessorEngine {
         (KVM_CAP_SET_IDENTITY_MAP_ADDR, "KVM_CAP_SET_IDENTITY_MAP_ADDR"),
         (KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS"),
         (KVM_CAP_XCRS, "KVM_CAP_XCRS"),
+        (KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS"),
     ]
 
     private static func capability(_ number: Int32, of device: borrowing FileDescriptor) -> Int32 {

@@ -31,6 +31,9 @@ final class KvmPartition: EnginePartition {
         // The kernel keeps the local APICs; the I/O APIC of 24 pins is a device model of ours.
         try enable(KVM_CAP_SPLIT_IRQCHIP, UInt64(HV_KVM_IOAPIC_PINS), "the split interrupt controller")
         try enable(KVM_CAP_X2APIC_API, HV_KVM_X2APIC_API_FLAGS, "x2APIC ids")
+        if engine.hasExceptionPayload {
+            try enable(KVM_CAP_EXCEPTION_PAYLOAD, 1, "exceptions that are not delivered yet")
+        }
         if engine.canDisablePMU {
             try enable(KVM_CAP_PMU_CAPABILITY, UInt64(KVM_PMU_CAP_DISABLE), "hiding of performance counters")
         }

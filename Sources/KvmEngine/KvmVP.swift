@@ -14,6 +14,11 @@ final class KvmVP: EngineVP, @unchecked Sendable {
     let descriptor: FileDescriptor
     let memory: VPMemory
     private let machine: KvmMachine
+    /// Its CPUID without any registered result.
+    let ownCPUID: [CPUIDEntry]
+    /// Bytes of KVM's XSAVE area.
+    let xsaveSize: Int
+    let hasExceptionPayload: Bool
     private let cancelled = Atomic<Bool>(false)
     private let stopsAtSignals = Atomic<Bool>(false)
     private let registerAccess = Mutex(())
@@ -44,6 +49,9 @@ final class KvmVP: EngineVP, @unchecked Sendable {
             demand: { hv_kvm_run_set_immediate_exit(runMemory.run, 1) }, signal: hv_kvm_kick_signal())
         let entries = CPUIDEntry.forProcessor(
             index, of: vpCount, supported: engine.supportedCPUID, hasTSCDeadlineTimer: engine.hasTSCDeadlineTimer)
+        ownCPUID = entries
+        xsaveSize = engine.xsaveSize
+        hasExceptionPayload = engine.hasExceptionPayload
         do {
             try CPUIDEntry.set(entries, on: descriptor)
         } catch {
@@ -67,15 +75,7 @@ final class KvmVP: EngineVP, @unchecked Sendable {
         }
         gate.enter()
         defer { gate.leave() }
-        if stopsAtSignals.load(ordering: .relaxed) {
-            // What holders left of the flag is no signal. First the flag, then the wishes, as below.
-            hv_kvm_run_set_immediate_exit(memory.run, 0)
-            if cancelled.exchange(false, ordering: .sequentiallyConsistent) { return .interrupted }
-            if gate.isHeld {
-                gate.leave()
-                gate.enter()
-            }
-        }
+        if enterAgain(beginning: true) { return .interrupted }
         while true {
             if let exit = early ?? transfer?.next(in: memory) {
                 early = nil
@@ -96,11 +96,30 @@ final class KvmVP: EngineVP, @unchecked Sendable {
             // the flag again.
             hv_kvm_run_set_immediate_exit(memory.run, 0)
             if cancelled.exchange(false, ordering: .sequentiallyConsistent) { return .interrupted }
-            if stopsAtSignals.load(ordering: .relaxed), !gate.isHeld { return .interrupted }
-            // It was a holder, or somebody else's signal.
-            gate.leave()
-            gate.enter()
+            let isKick = hv_kvm_take_kick() != 0
+            if stopsAtSignals.load(ordering: .relaxed), !isKick, !gate.isHeld { return .interrupted }
+            // It was a holder, the late signal of a wish that was seen before, or somebody else's signal.
+            if enterAgain() { return .interrupted }
         }
+    }
+
+    /// Lets holders in, and clears what they left of the flag: KVM_RUN's EINTR is to mean a signal.
+    ///
+    /// - Parameter beginning: the gate was entered just now.
+    /// - Returns: whether the run is cancelled.
+    private func enterAgain(beginning: Bool = false) -> Bool {
+        var mustLeave = !beginning
+        repeat {
+            if mustLeave {
+                gate.leave()
+                gate.enter()
+            }
+            // First the flag, then the wishes, as in `run`.
+            hv_kvm_run_set_immediate_exit(memory.run, 0)
+            if cancelled.exchange(false, ordering: .sequentiallyConsistent) { return true }
+            mustLeave = true
+        } while gate.isHeld
+        return false
     }
 
     func completeRead(_ value: UInt64) {
@@ -111,6 +130,9 @@ final class KvmVP: EngineVP, @unchecked Sendable {
 
     /// This engine leaves MSRs to KVM, so that no exit is there to be refused.
     func failAccess() {}
+
+    /// Refused where the guest does not use KVM's clock: then it has no such watchdog either.
+    func noteGuestPaused() { _ = try? descriptor.ioctl(HV_KVM_KVMCLOCK_CTRL, 0) }
 
     func cancelRun() {
         cancelled.store(true, ordering: .sequentiallyConsistent)

@@ -12,8 +12,11 @@ struct RegisterCopy {
     private var changedGeneral = false
     private var changedSystem = false
     private var changedDebug = false
-    private var fpu: kvm_fpu?
+    private var fpu: XSAVELegacyArea?
     private var changedFPU = false
+    private var events: PendingEvents?
+    private var changedEvents = false
+    private var localAPIC: LocalAPICRegisters?
     private var changedMSRs: [(index: UInt32, value: UInt64)] = []
     private var changedControl0: UInt64?
     private var changedActivity: UInt64?
@@ -33,8 +36,9 @@ struct RegisterCopy {
         case .system(let offset): return RegisterValue(low: load(offset, from: try readSystem()))
         case .debug(let offset): return RegisterValue(low: load(offset, from: try readDebug()))
         case .vector(let offset):
-            let fpu = try readFPU()
-            return RegisterValue(low: load(offset, from: fpu), high: load(offset + 8, from: fpu))
+            return try readFPU()[offset]
+        case .event(let register): return try readEvents().value(of: register)
+        case .localAPIC(let offset): return RegisterValue(UInt64(try readLocalAPIC()[offset]))
         case .segment(let offset):
             let segment: kvm_segment = load(offset, from: try readSystem())
             return RegisterValue(SegmentRegister(segment))
@@ -76,14 +80,18 @@ struct RegisterCopy {
             changedDebug = true
         case .vector(let offset):
             var registers = try readFPU()
-            store(value.low, at: offset, in: &registers)
-            store(value.high, at: offset + 8, in: &registers)
+            registers[offset] = value
             fpu = registers
             changedFPU = true
         case .msr(let index): changedMSRs.append((index, value.low))
         case .extendedControl0: changedControl0 = value.low
         case .activityState: changedActivity = value.low
-        case .processorNumber: throw .invalidParameter
+        case .event(let register):
+            var pending = try readEvents()
+            try pending.set(register, to: value)
+            events = pending
+            changedEvents = true
+        case .processorNumber, .localAPIC: throw .invalidParameter
         }
     }
 
@@ -101,8 +109,9 @@ struct RegisterCopy {
         if changedDebug, var registers = debug {
             try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_DEBUGREGS, &registers) }
         }
-        if changedFPU, var registers = fpu {
-            try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_FPU, &registers) }
+        if changedFPU, let registers = fpu { try vp.setXSAVE(registers.area) }
+        if changedEvents, var registers = events?.raw {
+            try accepted { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_SET_VCPU_EVENTS, &registers) }
         }
         if !changedMSRs.isEmpty {
             let values = changedMSRs
@@ -119,11 +128,26 @@ struct RegisterCopy {
         }
     }
 
-    private mutating func readFPU() throws(HypercallStatus) -> kvm_fpu {
+    private mutating func readFPU() throws(HypercallStatus) -> XSAVELegacyArea {
         if let fpu { return fpu }
-        var registers = kvm_fpu()
-        try answered { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_GET_FPU, &registers) }
-        fpu = registers
+        let read = XSAVELegacyArea(try vp.standardXSAVE())
+        fpu = read
+        return read
+    }
+
+    private mutating func readEvents() throws(HypercallStatus) -> PendingEvents {
+        if let events { return events }
+        var raw = kvm_vcpu_events()
+        try answered { () throws(Errno) in try vp.descriptor.ioctl(HV_KVM_GET_VCPU_EVENTS, &raw) }
+        let read = PendingEvents(raw, hasPayload: vp.hasExceptionPayload)
+        events = read
+        return read
+    }
+
+    private mutating func readLocalAPIC() throws(HypercallStatus) -> LocalAPICRegisters {
+        if let localAPIC { return localAPIC }
+        let registers = try vp.localAPICRegisters()
+        localAPIC = registers
         return registers
     }
 
@@ -183,7 +207,8 @@ private func store<Struct, Field>(_ field: Field, at offset: Int, in value: inou
     withUnsafeMutableBytes(of: &value) { $0.storeBytes(of: field, toByteOffset: offset, as: Field.self) }
 }
 
-/// HV_INTERNAL_ACTIVITY_REGISTER (TLFS 7.9.4): bit 0 waits for start-up, bit 1 halted, bit 2 idle.
+/// HV_INTERNAL_ACTIVITY_REGISTER (TLFS, "Virtual Processor Management"): bit 0 waits for start-up, bit 1 halted, bit 2
+/// idle.
 enum ActivityState {
     static func value(of mpState: UInt32) -> UInt64 {
         switch Int32(bitPattern: mpState) {

@@ -27,9 +27,13 @@ package enum OwnMemory {
     ///
     /// The page must stay mapped meanwhile: that is a rule for whoever registers memory with a hypervisor.
     ///
+    /// - Returns: the byte as it was.
     /// - Throws: `EFAULT` or `ENOMEM` where it is not writable, `EINVAL` on kernels before 5.14.
-    package static func setBits(_ bits: UInt8, at address: UInt64) throws(Errno) {
-        let code = hv_set_bits_of_own_byte(address, bits)
+    @discardableResult
+    package static func setBits(_ bits: UInt8, at address: UInt64) throws(Errno) -> UInt8 {
+        var before: UInt8 = 0
+        let code = hv_set_bits_of_own_byte(address, bits, &before)
         if code != 0 { throw Errno(code) }
+        return before
     }
 }

@@ -27,6 +27,19 @@ package final class SystemThread: @unchecked Sendable {
         }
     }
 
+    /// Calls `body` with all signals blocked in the calling thread. A thread that it makes begins so: none of the
+    /// program's signals is ever handled there.
+    package static func withSignalsBlocked<Failure: Error>(
+        _ body: () throws(Failure) -> Void
+    ) throws(Failure) {
+        var everything = sigset_t()
+        var before = sigset_t()
+        sigfillset(&everything)
+        pthread_sigmask(SIG_SETMASK, &everything, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try body()
+    }
+
     /// Waits for the thread's end. Call it once at most, and never from the thread itself.
     package func join() { pthread_join(handle, nil) }
 

@@ -21,9 +21,23 @@ package protocol EmulatedProcessor: AnyObject, Sendable {
     /// - Returns: 0 or a positive errno.
     func setState(type: UInt8, from bytes: UnsafeRawBufferPointer) -> Int32
 
+    /// Takes over what the program changed on the page of registers. A `run` does so too.
+    ///
+    /// - Returns: 0 or a positive errno.
+    func takeChanges() -> Int32
+
+    /// Registers were set by a call: the page is to show them.
+    func registersChanged()
+
     /// Ends the processor: a `run` under way ends, and later ones fail with EIO. Its pages are no longer touched when
     /// this returns.
     func retire()
+}
+
+extension EmulatedProcessor {
+    /// One without a page of registers has nothing to take or to show.
+    package func takeChanges() -> Int32 { 0 }
+    package func registersChanged() {}
 }
 
 /// The pages of a processor that its program may map: memory of this process that is there until `retire` has returned.

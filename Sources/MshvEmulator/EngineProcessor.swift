@@ -11,33 +11,57 @@ import Synchronization
 /// A processor of the embedded hypervisor as the root sees it: each exit is a message, and the instruction that caused
 /// it is the root's to emulate.
 package final class EngineProcessor: EmulatedProcessor {
+    private let hypervisor: EmbeddedHypervisor
     private let client: HypercallClient
     private let partition: PartitionID
     private let index: VPIndex
     private let processor: any VirtualProcessor
     private let pages: ProcessorPages
     private let notifications: any GuestNotifications
+    private let halts: HaltWatch
     private let report: @Sendable (String) -> Void
     private let isRetired = Atomic<Bool>(false)
+    /// The clock of the processor time of the thread in `run`; 0: none is there.
+    private let threadClock = Atomic<Int32>(0)
+    /// It halted with interrupts disabled: the run under way is to end with that.
+    private let hasHalted = Atomic<Bool>(false)
     /// Held while the message page is written.
     private let use = Mutex(())
 
-    /// - Parameter report: is given a line for each thing that the engine could not do.
+    /// - Parameters:
+    ///   - halts: finds out when the processor halts for good.
+    ///   - report: is given a line for each thing that the engine could not do.
     package init(
         _ hypervisor: EmbeddedHypervisor, _ partition: PartitionID, _ index: VPIndex, _ pages: ProcessorPages,
-        _ notifications: any GuestNotifications, report: @escaping @Sendable (String) -> Void
+        _ notifications: any GuestNotifications, _ halts: HaltWatch, report: @escaping @Sendable (String) -> Void
     ) throws(HypercallStatus) {
+        self.hypervisor = hypervisor
         client = HypercallClient(hypervisor.port)
         self.partition = partition
         self.index = index
         self.pages = pages
         self.notifications = notifications
+        self.halts = halts
         self.report = report
         processor = try hypervisor.hotPath(of: partition).virtualProcessor(index)
         processor.returnAtSignals()
+        do throws(Errno) {
+            try halts.add(self)
+        } catch {
+            report("processor \(index): no thread to find its halt: \(error)")
+            throw HypercallStatus.insufficientMemory
+        }
+        do throws(HypercallFailure) {
+            // As the hypervisor makes them: the driver's first run takes it away.
+            try client.setRegisters([RegisterAssociation(.explicitSuspend, 1)], of: index, in: partition)
+            registerPage.show(try snapshot())
+        } catch {
+            throw error.status
+        }
     }
 
     package func retire() {
+        halts.remove(self)
         isRetired.store(true, ordering: .sequentiallyConsistent)
         processor.cancelRun()
         // A message that is being written is done then.
@@ -47,6 +71,25 @@ package final class EngineProcessor: EmulatedProcessor {
     // MARK: Running
 
     package func run(into message: UnsafeMutableRawBufferPointer) -> Int32 {
+        var clock: clockid_t = 0
+        if pthread_getcpuclockid(pthread_self(), &clock) == 0 {
+            threadClock.store(clock, ordering: .sequentiallyConsistent)
+        }
+        defer { threadClock.store(0, ordering: .sequentiallyConsistent) }
+        do throws(HypercallFailure) {
+            let suspension = RegisterAssociation(.explicitSuspend, 0)
+            try client.setRegisters(registerPage.takeChanges() + [suspension], of: index, in: partition)
+        } catch {
+            report("processor \(index): what was changed on its page of registers: \(error)")
+            return EIO
+        }
+        // Only a `retire` under way could take the page away meanwhile, and it waits for this lock.
+        let isGone = use.withLock { _ in
+            if isRetired.load(ordering: .sequentiallyConsistent) { return true }
+            registerPage.hide()
+            return false
+        }
+        if isGone { return EIO }
         while !isRetired.load(ordering: .sequentiallyConsistent) {
             let content: InterceptMessage?
             do throws(HypercallFailure) {
@@ -57,7 +100,9 @@ package final class EngineProcessor: EmulatedProcessor {
             }
             switch content {
             case nil: continue
-            case .some(.none): return EINTR
+            case .some(.none):
+                registersChanged()
+                return EINTR
             case .some(.invalidVPRegister): return EIO
             case .some(let content): return deliver(content, into: message)
             }
@@ -70,6 +115,7 @@ package final class EngineProcessor: EmulatedProcessor {
             report("processor \(index): a message that can't be written: \(content)")
             return EIO
         }
+        registersChanged()
         return use.withLock { _ in
             if isRetired.load(ordering: .sequentiallyConsistent) { return EIO }
             // Sound: both are of this size at least, and the page is there until `retire` has returned.
@@ -83,7 +129,10 @@ package final class EngineProcessor: EmulatedProcessor {
     /// - Returns: nil where the guest goes on; `.none` for an interruption; `invalidVPRegister` where the engine failed.
     private func message(for exit: VPExit) throws(HypercallFailure) -> InterceptMessage? {
         switch exit {
-        case .interrupted: return InterceptMessage.none
+        case .interrupted:
+            guard hasHalted.exchange(false, ordering: .sequentiallyConsistent) else { return InterceptMessage.none }
+            // An NMI or INIT may have come since.
+            return try isHaltedForGood() ? haltMessage() : nil
         case .portRead(let port, let size): return try portMessage(port, size, written: nil)
         case .portWrite(let port, let size, let value): return try portMessage(port, size, written: value)
         case .mmioRead(let gpa, _):
@@ -93,7 +142,7 @@ package final class EngineProcessor: EmulatedProcessor {
         case .apicEOI(let vector):
             if notifications.acknowledge(vector: vector) { return nil }
             return .apicEOI(APICEOI(vp: index, vector: UInt32(vector)))
-        case .halt: return .halt(BareIntercept(header: try snapshot().header(index, access: .execute)))
+        case .halt: return try haltMessage()
         case .unrecoverableException:
             return .unrecoverableException(BareIntercept(header: try snapshot().header(index, access: .execute)))
         case .msrRead, .msrWrite, .cpuid, .exception, .hypercall:
@@ -105,11 +154,39 @@ package final class EngineProcessor: EmulatedProcessor {
         }
     }
 
+    private func haltMessage() throws(HypercallFailure) -> InterceptMessage {
+        .halt(BareIntercept(header: try snapshot().header(index, access: .execute)))
+    }
+
     private func snapshot() throws(HypercallFailure) -> ProcessorSnapshot {
         try ProcessorSnapshot(client, partition, index)
     }
 
     private var space: HypercallAddressSpace { HypercallAddressSpace(client: client, partition: partition, vp: index) }
+
+    // MARK: Halts
+
+    /// The processor time, in nanoseconds, that the thread in `run` has used; nil: none is there.
+    var threadTime: UInt64? {
+        let clock = threadClock.load(ordering: .sequentiallyConsistent)
+        var time = timespec()
+        guard clock != 0, clock_gettime(clock, &time) == 0 else { return nil }
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+
+    /// Ends the run under way with a message where the processor has halted with interrupts disabled.
+    func lookForHalt() {
+        guard (try? isHaltedForGood()) == true else { return }
+        hasHalted.store(true, ordering: .sequentiallyConsistent)
+        processor.cancelRun()
+    }
+
+    private func isHaltedForGood() throws(HypercallFailure) -> Bool {
+        let halted: UInt64 = 2
+        let interruptFlag: UInt64 = 1 << 9
+        let values = try client.registers([.internalActivityState, .rflags], of: index, in: partition)
+        return values.count == 2 && values[0].low == halted && values[1].low & interruptFlag == 0
+    }
 
     // MARK: Ports
 
@@ -123,12 +200,15 @@ package final class EngineProcessor: EmulatedProcessor {
         let state = snapshot.state
         let found = PortInstruction(code, isLongMode: snapshot.isLongMode)
         guard let found, found.isWrite == (written != nil), !(found.isString && found.isWrite) else {
-            // An element of OUTS that is already done: the processor stands behind it. It is told as an OUT of one byte
-            // of code before that place, so that who finishes it stands where the processor does.
+            // KVM is done with an OUT when it tells of it, and with an element of OUTS: the processor stands behind it.
+            // It is put one byte back and the access is told as an OUT of one byte of code, so that who finishes it
+            // puts it where it stood.
+            let before = state.rip &- 1
+            try client.setRegisters([RegisterAssociation(.rip, before)], of: index, in: partition)
             let mask: UInt64 = size == 4 ? 0xFFFF_FFFF : (1 << (8 * UInt64(size))) - 1
             return .ioPort(
                 IOPortIntercept(
-                    header: snapshot.header(index, access: .write, instructionLength: 1, rip: state.rip &- 1),
+                    header: snapshot.header(index, access: .write, instructionLength: 1, rip: before),
                     port: port, accessSize: size, rax: state.general[0] & ~mask | UInt64(written ?? 0) & mask,
                     instruction: InstructionBytes([size == 1 ? 0xEE : 0xEF])))
         }
@@ -183,12 +263,37 @@ package final class EngineProcessor: EmulatedProcessor {
         return .unmappedGPA(try memoryMessage(gpa, .write, snapshot))
     }
 
+    // MARK: The page of registers
+
+    private var registerPage: RegisterPageWriter { RegisterPageWriter(page: pages.registers) }
+
+    package func takeChanges() -> Int32 {
+        let changes = use.withLock { _ in
+            isRetired.load(ordering: .sequentiallyConsistent) ? [] : registerPage.takeChanges()
+        }
+        if changes.isEmpty { return 0 }
+        do throws(HypercallFailure) {
+            try client.setRegisters(changes, of: index, in: partition)
+            return 0
+        } catch {
+            return EIO
+        }
+    }
+
+    package func registersChanged() {
+        guard let snapshot = try? snapshot() else { return }
+        use.withLock { _ in
+            if !isRetired.load(ordering: .sequentiallyConsistent) { registerPage.show(snapshot) }
+        }
+    }
+
     // MARK: State
 
     package func getState(type: UInt8, into buffer: UnsafeMutableRawBufferPointer) -> (errno: Int32, needed: Int) {
-        // The engine has no such states: docs/mshv-emulator.md.
-        (EOPNOTSUPP, pageSize)
+        VPStateTransfer(hypervisor, client, partition, index).get(type, into: buffer)
     }
 
-    package func setState(type: UInt8, from bytes: UnsafeRawBufferPointer) -> Int32 { EOPNOTSUPP }
+    package func setState(type: UInt8, from bytes: UnsafeRawBufferPointer) -> Int32 {
+        VPStateTransfer(hypervisor, client, partition, index).set(type, from: bytes)
+    }
 }

@@ -70,17 +70,12 @@ final class IrqfdPump: Sendable {
     private func epoll(_ state: inout State) throws(Errno) -> EpollSet {
         if let epoll = state.epoll { return epoll }
         let epoll = try EpollSet()
-        // The program's signals are not this thread's: it begins with all of them blocked.
-        var everything = sigset_t()
-        var before = sigset_t()
-        sigfillset(&everything)
-        pthread_sigmask(SIG_SETMASK, &everything, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        // It ends with the process. The pump lives as long, in the one emulator that a process has.
-        let thread = try SystemThread(name: "mshv-irqfd") { [self] in
-            while true { pump(epoll.wait(milliseconds: nil)) }
+        try SystemThread.withSignalsBlocked { () throws(Errno) in
+            // It ends with the process. The pump lives as long, in the one emulator that a process has.
+            try SystemThread(name: "mshv-irqfd") { [self] in
+                while true { pump(epoll.wait(milliseconds: nil)) }
+            }.detach()
         }
-        thread.detach()
         state.epoll = epoll
         return epoll
     }

@@ -12,6 +12,7 @@ package final class MshvEmulator: Sendable {
     let driver: DriverCalls
     let pump: IrqfdPump
     let makeProcessor: ProcessorFactory
+    let report: @Sendable (String) -> Void
     /// The most processors that a partition can have.
     let processorLimit: Int
 
@@ -29,6 +30,7 @@ package final class MshvEmulator: Sendable {
         driver = DriverCalls(hypervisor)
         pump = IrqfdPump()
         self.makeProcessor = makeProcessor
+        self.report = report
         self.processorLimit = processorLimit
     }
 

@@ -35,11 +35,21 @@ final class ProcessorFile: EmulatedFile {
             case HV_MSHV_VP_GET_STATE: try transferState(argument, isSet: false)
             case HV_MSHV_VP_SET_STATE: try transferState(argument, isSet: true)
             case HV_MSHV_VP_ROOT_HVCALL:
-                try RootHypercall(emulator: partition.emulator, partition: partition.id, isPartitionDescriptor: false)
-                    .perform(argument)
+                try hypercall(argument)
             default: throw Errno(ENOTTY)
             }
             return 0
+        }
+    }
+
+    private func hypercall(_ argument: UInt64) throws(Errno) {
+        let call = RootHypercall(emulator: partition.emulator, partition: partition.id, isPartitionDescriptor: false)
+        var isSettingRegisters = false
+        defer { if isSettingRegisters { processor.registersChanged() } }
+        try call.perform(argument) { code throws(Errno) in
+            isSettingRegisters = code == .setVpRegisters
+            let status = processor.takeChanges()
+            if status != 0 { throw Errno(status) }
         }
     }
 
@@ -138,6 +148,10 @@ private final class PagedProcessor: EmulatedProcessor {
     func setState(type: UInt8, from bytes: UnsafeRawBufferPointer) -> Int32 {
         processor.setState(type: type, from: bytes)
     }
+
+    func takeChanges() -> Int32 { processor.takeChanges() }
+
+    func registersChanged() { processor.registersChanged() }
 
     func retire() { processor.retire() }
 }

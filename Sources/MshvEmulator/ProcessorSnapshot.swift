@@ -6,13 +6,20 @@ import InstructionEmulator
 struct ProcessorSnapshot {
     private(set) var state: GuestState
     let cr8: UInt64
+    let cr3: UInt64
+    let dr7: UInt64
+    let xfem: UInt64
+    let pendingInterruption: UInt64
+    let interruptState: UInt64
 
     private static let general: [RegisterName] = [
         .rax, .rcx, .rdx, .rbx, .rsp, .rbp, .rsi, .rdi, .r8, .r9, .r10, .r11, .r12, .r13, .r14, .r15,
     ]
     private static let names: [RegisterName] =
-        general + [.rip, .rflags, .cs, .ds, .es, .fs, .gs, .ss, .cr0, .cr4, .efer, .cr8]
-        + (0..<16).map { RegisterName(rawValue: RegisterName.xmm0.rawValue + $0) }
+        general + [
+            .rip, .rflags, .cs, .ds, .es, .fs, .gs, .ss, .cr0, .cr4, .efer, .cr8,
+            .cr3, .dr7, .xfem, .pendingInterruption, .interruptState,
+        ] + (0..<16).map { RegisterName(rawValue: RegisterName.xmm0.rawValue + $0) }
 
     init(_ client: HypercallClient, _ partition: PartitionID, _ vp: VPIndex) throws(HypercallFailure) {
         let values = try client.registers(Self.names, of: vp, in: partition)
@@ -23,8 +30,13 @@ struct ProcessorSnapshot {
             general: values[..<16].map(\.low), rip: values[16].low, rflags: values[17].low, cs: values[18].segment,
             ds: values[19].segment, es: values[20].segment, fs: values[21].segment, gs: values[22].segment,
             ss: values[23].segment, cr0: values[24].low, cr4: values[25].low, efer: values[26].low,
-            xmm: Array(values[28...]))
+            xmm: Array(values[33...]))
         cr8 = values[27].low
+        cr3 = values[28].low
+        dr7 = values[29].low
+        xfem = values[30].low
+        pendingInterruption = values[31].low
+        interruptState = values[32].low
     }
 
     /// Puts the processor back to where it was before an instruction: what an instruction with an effect on memory

@@ -24,7 +24,7 @@ enum ProcessEmulator {
         let emulator: MshvEmulator
         do throws(HypervisorError) {
             emulator = MshvEmulator(
-                engine: try KvmEngine(), processorLimit: processorLimit, makeProcessor: makeProcessor,
+                engine: try KvmEngine(), processorLimit: processorLimit, makeProcessor: processorFactory(),
                 report: { Log.warning("mshv emulator: \($0)") })
         } catch {
             Log.error("mshv emulator: /dev/mshv can't be opened: \(error)")
@@ -44,12 +44,15 @@ enum ProcessEmulator {
     /// A test puts processors of its own here, before the first open.
     static let processors = Mutex<ProcessorFactory?>(nil)
 
-    private static let makeProcessor: ProcessorFactory = {
-        (hypervisor, partition, index, pages, notifications) throws(HypercallStatus) in
-        if let make = processors.withLock({ $0 }) {
-            return try make(hypervisor, partition, index, pages, notifications)
+    private static func processorFactory() -> ProcessorFactory {
+        let halts = HaltWatch()
+        return { (hypervisor, partition, index, pages, notifications) throws(HypercallStatus) in
+            if let make = processors.withLock({ $0 }) {
+                return try make(hypervisor, partition, index, pages, notifications)
+            }
+            return try EngineProcessor(
+                hypervisor, partition, index, pages, notifications, halts,
+                report: { Log.warning("mshv emulator: \($0)") })
         }
-        return try EngineProcessor(
-            hypervisor, partition, index, pages, notifications, report: { Log.warning("mshv emulator: \($0)") })
     }
 }

@@ -96,8 +96,10 @@ package final class MshvPartition: PartitionHotPath {
     /// (the machine model has no PIT, HPET or PM timer), and MSRs without meaning that read zero instead of faulting.
     private func setDefaults(except chosen: Set<PartitionProperty>) {
         let client = HypercallClient(DescriptorPort(calls: RootHypercall(descriptor: descriptor, report: report)))
+        // Older hypervisors, and drivers that do not pass the question on, do not say what can be given.
+        let assignable = try? client.bankedProperty(.assignableSyntheticProcFeatures, of: id)[0]
         let defaults: [(PartitionProperty, UInt64)] = [
-            (.syntheticProcFeatures, SyntheticFeatures.standard), (.unimplementedMsrAction, 1),
+            (.syntheticProcFeatures, SyntheticFeatures.standard & (assignable ?? .max)), (.unimplementedMsrAction, 1),
         ]
         for (property, value) in defaults where !chosen.contains(property) {
             do throws(HypercallFailure) {

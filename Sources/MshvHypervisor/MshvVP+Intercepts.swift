@@ -187,7 +187,7 @@ extension MshvVP {
 }
 
 extension HypercallIntercept {
-    /// The input value: in RCX of 64-bit code, else in EDX and EAX (TLFS 3.7).
+    /// The input value: in RCX of 64-bit code, else in EDX and EAX (TLFS, "Hypercall Interface").
     var control: UInt64 {
         header.state.isLongMode && header.cs.attributes & 1 << 13 != 0
             ? rcx : rdx << 32 | rax & 0xFFFF_FFFF

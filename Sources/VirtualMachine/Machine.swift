@@ -195,7 +195,7 @@ package final class Machine: Sendable {
     /// A processor's thread: runs it until its life ends.
     private func run(_ processor: any VirtualProcessor, of core: MachineCore) {
         let index = Int(processor.index)
-        guard mayRun(deadline: nil) else { return }
+        guard mayRun(processor, deadline: nil) else { return }
         while true {
             let exit = processor.run()
             observer.machineDidExit(vp: index, reason: exit.reason)
@@ -203,9 +203,9 @@ package final class Machine: Sendable {
             case .runAgain:
                 // Whoever wants this thread to stop cancels its run, this thread itself included: only then is the
                 // lock worth taking.
-                if exit == .interrupted && !mayRun(deadline: nil) { return }
+                if exit == .interrupted && !mayRun(processor, deadline: nil) { return }
             case .idle(let wakeAt):
-                if !mayRun(deadline: wakeAt ?? monotonicNanoseconds() + 1_000_000_000) { return }
+                if !mayRun(processor, deadline: wakeAt ?? monotonicNanoseconds() + 1_000_000_000) { return }
             case .end(let end):
                 self.end(.end(end))
                 return
@@ -216,20 +216,23 @@ package final class Machine: Sendable {
     /// Waits while the machine is paused (and until `deadline`, for a processor that has nothing to do).
     ///
     /// - Returns: false when this life has to end.
-    private func mayRun(deadline: UInt64?) -> Bool {
+    private func mayRun(_ processor: any VirtualProcessor, deadline: UInt64?) -> Bool {
         if let deadline {
             _ = monitor.wait(until: deadline) { $0.ending != nil || $0.isPaused ? () : nil }
         }
-        return monitor.withLock { state -> Bool? in
-            if state.ending != nil { return false }
-            if !state.isPaused { return true }
-            state.parked += 1
-            return nil
+        let isParked = monitor.withLock { state -> Bool? in
+            if state.ending != nil { return nil }
+            if state.isPaused { state.parked += 1 }
+            return state.isPaused
         }
-            ?? monitor.wait { state in
-                if state.ending == nil && state.isPaused { return nil }
-                state.parked -= 1
-                return state.ending == nil
-            }
+        guard let isParked else { return false }
+        guard isParked else { return true }
+        let goesOn = monitor.wait { state -> Bool? in
+            if state.ending == nil && state.isPaused { return nil }
+            state.parked -= 1
+            return state.ending == nil
+        }
+        if goesOn { processor.noteGuestPaused() }
+        return goesOn
     }
 }

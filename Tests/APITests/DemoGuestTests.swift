@@ -5,11 +5,12 @@ import TestHTTP
 import Testing
 
 extension EndToEnd {
-    /// The built-in guest in a worker process of its own, from the outside.
+    /// The built-in guest in a worker process of its own, from the outside: on KVM, and on the port to `/dev/mshv` over
+    /// its emulator.
     @Suite(.enabled(if: Programs.hasKvm, "needs /dev/kvm")) struct DemoGuestTests {
         /// A server with the VM `a` at its prompt.
-        private static func booted() async throws -> (ServerFixture, API) {
-            let fixture = try ServerFixture(hypervisor: "kvm")
+        private static func booted(_ hypervisor: String) async throws -> (ServerFixture, API) {
+            let fixture = try ServerFixture(hypervisor: hypervisor)
             let api = try await fixture.start()
             try await api.create("a")
             try await api.perform("start", on: "a")
@@ -25,11 +26,12 @@ extension EndToEnd {
             #expect(try answer.json()["written"]?.uint64 == UInt64(text.utf8.count))
         }
 
-        @Test(.timeLimit(.minutes(2))) func consoleByRequests() async throws {
-            let (_, api) = try await Self.booted()
+        @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)
+        func consoleByRequests(_ hypervisor: String) async throws {
+            let (_, api) = try await Self.booted(hypervisor)
             let vm = try await api.vm("a")
             #expect(vm["state"]?.string == "running")
-            #expect(vm["hypervisor"]?.string == "kvm" && vm["simulated"]?.bool == false)
+            #expect(vm["hypervisor"]?.string == hypervisor && vm["simulated"]?.bool == false)
             let process = try #require(vm["processId"]?.uint64.flatMap { Int32(exactly: $0) })
             #expect(kill(process, 0) == 0)
             #expect(try await api.console("a").contains("hvroot demo guest\r\n"))
@@ -51,8 +53,9 @@ extension EndToEnd {
             #expect(try await api.vm("a")["stateReason"]?["code"]?.string == "guest-poweroff")
         }
 
-        @Test(.timeLimit(.minutes(2))) func consoleByWebSocket() async throws {
-            let (_, api) = try await Self.booted()
+        @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)
+        func consoleByWebSocket(_ hypervisor: String) async throws {
+            let (_, api) = try await Self.booted(hypervisor)
             let socket = try await WebSocketClient(api.address, "/v1/vms/a/console?offset=0")
             #expect(try await socket.receive(until: "ready> ").hasPrefix("hvroot demo guest"))
             try await socket.send(WebSocketClient.text, Array("echo by text\r".utf8))
@@ -71,8 +74,9 @@ extension EndToEnd {
             #expect(try await socket.receive()?.closeCode == 1000)
         }
 
-        @Test(.timeLimit(.minutes(2))) func verbsAndLabels() async throws {
-            let (_, api) = try await Self.booted()
+        @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)
+        func verbsAndLabels(_ hypervisor: String) async throws {
+            let (_, api) = try await Self.booted(hypervisor)
             let process = try await api.vm("a")["processId"]
             try await api.perform("pause", on: "a")
             #expect(try await api.state("a") == "paused")
@@ -110,8 +114,9 @@ extension EndToEnd {
             try await api.request("DELETE", "/v1/vms/a", expecting: 204)
         }
 
-        @Test(.timeLimit(.minutes(2))) func aKilledWorkerHarmsNobodyElse() async throws {
-            let (fixture, api) = try await Self.booted()
+        @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)
+        func aKilledWorkerHarmsNobodyElse(_ hypervisor: String) async throws {
+            let (fixture, api) = try await Self.booted(hypervisor)
             try await api.create("b")
             try await api.perform("start", on: "b")
             try await api.waitForConsole("ready> ", of: "b")
@@ -131,8 +136,9 @@ extension EndToEnd {
             #expect(fixture.workerCount == 2)
         }
 
-        @Test(.timeLimit(.minutes(2))) func aCrashOfTheGuestIsTold() async throws {
-            let (_, api) = try await Self.booted()
+        @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)
+        func aCrashOfTheGuestIsTold(_ hypervisor: String) async throws {
+            let (_, api) = try await Self.booted(hypervisor)
             try await Self.type("crash\r", to: "a", api)
             try await api.waitForState("failed", of: "a")
             #expect(try await api.vm("a")["stateReason"]?["code"]?.string == "triple-fault")
@@ -145,8 +151,9 @@ extension EndToEnd {
             #expect(reason?["message"]?.string?.contains("code 7") == true)
         }
 
-        @Test(.timeLimit(.minutes(2))) func aGuestOutlivesItsServer() async throws {
-            let (fixture, api) = try await Self.booted()
+        @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)
+        func aGuestOutlivesItsServer(_ hypervisor: String) async throws {
+            let (fixture, api) = try await Self.booted(hypervisor)
             try await api.create("b")
             try await api.perform("start", on: "b")
             try await api.perform("pause", on: "b")
@@ -180,8 +187,9 @@ extension EndToEnd {
             try await third.perform("resume", on: "b")
         }
 
-        @Test(.timeLimit(.minutes(2))) func runningVMsAreDeletedByForce() async throws {
-            let (fixture, api) = try await Self.booted()
+        @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)
+        func runningVMsAreDeletedByForce(_ hypervisor: String) async throws {
+            let (fixture, api) = try await Self.booted(hypervisor)
             let refused = try await api.request("DELETE", "/v1/vms/a", expecting: 409).json()
             #expect(refused["type"]?.string == "urn:hvroot:problem:wrong-state")
             #expect(try await api.state("a") == "running")
@@ -192,8 +200,9 @@ extension EndToEnd {
             try await eventually("the worker's end") { fixture.workerCount == 0 }
         }
 
-        @Test(.timeLimit(.minutes(2))) func eventsTellTheRun() async throws {
-            let fixture = try ServerFixture(hypervisor: "kvm")
+        @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)
+        func eventsTellTheRun(_ hypervisor: String) async throws {
+            let fixture = try ServerFixture(hypervisor: hypervisor)
             let api = try await fixture.start()
             let stream = try await EventStreamClient(api.address, "/v1/events?after=0")
             #expect(stream.answer.status == 200)
@@ -240,8 +249,9 @@ extension EndToEnd {
             throw TestHTTPError("the stream ended after \(events.count) events")
         }
 
-        @Test(.timeLimit(.minutes(2))) func operationsAreWaitedFor() async throws {
-            let (_, api) = try await Self.booted()
+        @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)
+        func operationsAreWaitedFor(_ hypervisor: String) async throws {
+            let (_, api) = try await Self.booted(hypervisor)
             // Deaf to the power button while paused: refused at once, not after a timeout.
             try await api.perform("pause", on: "a")
             try await api.request("POST", "/v1/vms/a:shutdown", expecting: 409)

@@ -65,9 +65,11 @@ extension EndToEnd {
         }
 
         /// A worker may be born just when the server dies: the VM runs afterwards, and once only.
-        @Test(.enabled(if: Programs.hasKvm, "needs /dev/kvm"), .timeLimit(.minutes(2)))
-        func acceptedStartsOfRealGuestsSurviveKill() async throws {
-            let fixture = try ServerFixture(hypervisor: "kvm")
+        @Test(
+            .enabled(if: Programs.hasKvm, "needs /dev/kvm"), .timeLimit(.minutes(2)),
+            arguments: Programs.realHypervisors)
+        func acceptedStartsOfRealGuestsSurviveKill(_ hypervisor: String) async throws {
+            let fixture = try ServerFixture(hypervisor: hypervisor)
             for round in 0..<4 {
                 let api = try await fixture.start()
                 let name = "start-\(round)"

@@ -154,7 +154,7 @@ import Testing
             #expect(try get(name) == 0)
             #expect(set(name, value) == .success)
             #expect(try get(name, 1) == value)
-            #expect(set(name, value, high: 1) == .invalidRegisterValue)
+            #expect(set(name, value, high: 1) == .success, "a 64-bit register: the other half means nothing")
         }
         for (name, value, wrong) in [
             (.vpAssistPage, 0x1001, 2), (.simp, 0x2001, 0x800), (.siefp, 0x3001, 4), (.scontrol, 1, 2),

@@ -38,6 +38,8 @@ final class FakePartition: EnginePartition {
         var processors: [VPIndex: FakeVP] = [:]
         var isClosed = false
         var messages: [UInt32] = []
+        /// Where each of them went.
+        var addresses: [UInt64] = []
         /// Broken promises of the caller.
         var complaints: [String] = []
         var failsToMap = false
@@ -87,6 +89,7 @@ final class FakePartition: EnginePartition {
         state.withLock { state in
             if state.isClosed { state.complaints.append("interrupt after close") }
             state.messages.append(data)
+            state.addresses.append(address)
         }
     }
 

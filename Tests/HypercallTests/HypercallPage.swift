@@ -26,7 +26,7 @@ enum HypercallPage {
             lines.append("")
             for call in calls { lines += try section(call) }
         }
-        lines += others()
+        lines += try others()
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -71,7 +71,8 @@ enum HypercallPage {
             }
         } else {
             parts.append("Simple call")
-            parts.append("input \(count(form.inputSize, "byte"))" + (form.isFast ? " in registers" : ""))
+            let input = form.inputSize == 0 ? "no input" : "input \(count(form.inputSize, "byte"))"
+            parts.append(input + (form.isFast ? " in registers" : ""))
             if form.outputSize > 0 { parts.append("output \(count(form.outputSize, "byte"))") }
         }
         if form.hasVariableHeader {
@@ -88,16 +89,25 @@ enum HypercallPage {
     }
 
     /// The calls of the tables that nobody here makes or answers.
-    private static func others() -> [String] {
+    private static func others() throws -> [String] {
         let codes = CallCode.names.keys.filter { CallCatalogue.definition(of: $0) == nil }
         guard !codes.isEmpty else { return [] }
+        let withLayout = Set(
+            try Fixture.rows("hypercalls.csv").filter { $0["input_size"] != "" || $0["output_size"] != "" }
+                .compactMap { $0["code"].flatMap { UInt16($0.dropFirst(2), radix: 16) } })
+        let sorted = codes.sorted { $0.rawValue < $1.rawValue }
+        func rows(_ codes: [CallCode]) -> [String] {
+            ["| call | code |", "| --- | --- |"] + codes.map { "| \($0) | \(hex($0)) |" } + [""]
+        }
         return [
             "## Not made and not answered", "",
-            "Known by name only: calls of guests, of debuggers, of isolated partitions, and of a root for its own"
-                + " machine. The embedded",
-            "hypervisor answers them with `\(HypercallStatus.invalidHypercallCode)`.", "",
-            "| call | code |", "| --- | --- |",
-        ] + codes.sorted { $0.rawValue < $1.rawValue }.map { "| \($0) | \(hex($0)) |" }
+            "The embedded hypervisor answers these with `\(HypercallStatus.invalidHypercallCode)`.", "",
+            "### Layout known", "", "Calls that a guest makes for itself, or a root for its own machine.", "",
+        ] + rows(sorted.filter { withLayout.contains($0.rawValue) }) + [
+            "### Code known, no layout", "",
+            "Calls of which no header that was read has the parameters: of guests, of debuggers, of isolated"
+                + " partitions and of", "other trust levels. Nothing is guessed.", "",
+        ] + rows(sorted.filter { !withLayout.contains($0.rawValue) }).dropLast()
     }
 
     private static func name(_ call: CallDefinition) -> String { call.code.description }

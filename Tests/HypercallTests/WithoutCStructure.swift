@@ -19,6 +19,7 @@ enum WithoutCStructure {
                 "hv_get_vp_cpuid_values_flags", "hv_access_gpa_result", "hv_access_gpa_control_flags",
                 "hv_device_domain_id", "hv_create_device_domain_flags", "hv_device_domain_settings",
                 "hv_attdev_flags", "hv_dev_pci_caps",
+                "hv_mmio_read_input", "hv_mmio_read_output", "hv_mmio_write_input",
             ]
         ),
         (
@@ -26,7 +27,7 @@ enum WithoutCStructure {
             [
                 "hv_reference_tsc_msr", "ms_hyperv_tsc_page", "hv_x64_msr_hypercall_contents",
                 "hv_vp_assist_msr_contents", "hv_vp_assist_page", "hv_nested_enlightenments_control", "hv_send_ipi",
-                "hv_send_ipi_ex", "hv_mmio_read_input", "hv_mmio_read_output", "hv_mmio_write_input",
+                "hv_send_ipi_ex",
                 "hv_stimer_config", "hv_synic_sirbp", "hv_x64_msr_npiep_config_contents",
             ]
         ),

@@ -284,6 +284,79 @@ static void interrupted(void) {
     }
 }
 
+// A loop that does not halt for good: interrupts are enabled, so the halt is KVM's to end, and a signal's.
+static const uint8_t idle[] = {0xFB, 0xF4, 0xEB, 0xFC};  // sti; hlt; jmp to the beginning
+
+static void halts(void) {
+    struct hv_message message;
+    int processor = make_guest(make_partition(open_device()), idle, sizeof idle);
+    struct sigaction action = {.sa_handler = nothing};
+    NEED(sigaction(SIGALRM, &action, NULL) == 0);
+    // Longer than it takes to find a halt.
+    ualarm(400000, 0);
+    NEED(FAILS(EINTR, ioctl(processor, HV_MSHV_VP_RUN, &message)));
+    static const uint8_t dead[] = {0xFA, 0xF4};  // cli; hlt
+    int other = make_guest(make_partition(open_device()), dead, sizeof dead);
+    for (int round = 0; round < 3; round++) {
+        NEED(ioctl(other, HV_MSHV_VP_RUN, &message) == 0 && message.header.message_type == MESSAGE_HALT);
+    }
+}
+
+// The page on which registers are shown and changed.
+static void register_page(void) {
+    int processor = make_guest(make_partition(open_device()), hello, sizeof hello);
+    struct hv_vp_register_page *page =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, processor, HV_MSHV_VP_MMAP_REGISTERS);
+    NEED(page != MAP_FAILED && page->version == 1 && page->isvalid == 1 && page->dirty == 0);
+    NEED(page->rip == 0x1000 && page->rflags == 2 && page->cs.base == 0);
+    struct hv_message message;
+    NEED(ioctl(processor, HV_MSHV_VP_RUN, &message) == 0 && message.header.message_type == MESSAGE_IO_PORT);
+    NEED(page->isvalid && page->rip == 0x1005 && (page->rax & 0xFF) == 'h' && (page->rdx & 0xFFFF) == 0x3F8);
+    // Only what is marked is taken over.
+    page->rip = 0x1000 + sizeof hello - 1;
+    page->rax = 0x77;
+    page->dirty = 1 << HV_X64_REGISTER_CLASS_IP;
+    uint64_t value;
+    get_register(processor, REGISTER_RIP, &value, sizeof value);
+    NEED(value == 0x1000 + sizeof hello - 1 && page->dirty == 0);
+    get_register(processor, REGISTER_RAX, &value, sizeof value);
+    NEED((value & 0xFF) == 'h');
+    value = 0x1234;
+    set_register(processor, REGISTER_RAX, &value, sizeof value);
+    NEED(page->isvalid && page->rax == 0x1234);
+    NEED(ioctl(processor, HV_MSHV_VP_RUN, &message) == 0 && message.header.message_type == MESSAGE_HALT);
+    NEED(page->isvalid && page->rax == 0x1234);
+}
+
+// MSHV_GET_VP_STATE and MSHV_SET_VP_STATE of each component.
+static void states(void) {
+    int processor = make_guest(make_partition(open_device()), hello, sizeof hello);
+    uint8_t *buffer = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    NEED(buffer != MAP_FAILED);
+    uint8_t *again = buffer + 4096;
+    for (uint8_t type = 0; type <= MSHV_VP_STATE_SYNTHETIC_TIMERS; type++) {
+        memset(buffer, 0xEE, 2 * 4096);
+        struct mshv_get_set_vp_state state = {.type = type, .buf_sz = 4096, .buf_ptr = (uintptr_t)buffer};
+        NEED(ioctl(processor, HV_MSHV_VP_GET_STATE, &state) == 0 && state.buf_sz == 4096);
+        NEED(ioctl(processor, HV_MSHV_VP_SET_STATE, &state) == 0);
+        state.buf_ptr = (uintptr_t)again;
+        NEED(ioctl(processor, HV_MSHV_VP_GET_STATE, &state) == 0);
+        NEED(memcmp(buffer, again, 4096) == 0);
+    }
+    // The local APIC: enabled by the spurious vector register, and a mistake in XSAVE's header.
+    struct mshv_get_set_vp_state state = {.type = MSHV_VP_STATE_LAPIC, .buf_sz = 4096, .buf_ptr = (uintptr_t)buffer};
+    NEED(ioctl(processor, HV_MSHV_VP_GET_STATE, &state) == 0);
+    ((struct hv_local_interrupt_controller_state *)buffer)->apic_spurious = 0x1FE;
+    NEED(ioctl(processor, HV_MSHV_VP_SET_STATE, &state) == 0);
+    memset(buffer, 0, 4096);
+    NEED(ioctl(processor, HV_MSHV_VP_GET_STATE, &state) == 0);
+    NEED(((struct hv_local_interrupt_controller_state *)buffer)->apic_spurious == 0x1FE);
+    state.type = MSHV_VP_STATE_XSAVE;
+    NEED(ioctl(processor, HV_MSHV_VP_GET_STATE, &state) == 0);
+    buffer[575] = 1;
+    NEED(FAILS(EINVAL, ioctl(processor, HV_MSHV_VP_SET_STATE, &state)));
+}
+
 static void *run_guest(void *unused) {
     (void)unused;
     guest();
@@ -302,7 +375,8 @@ static const struct {
 } parts[] = {
     {"appearance", appearance}, {"descriptors", descriptors}, {"forks", forks},
     {"passing", passing},       {"memory", memory},           {"guest", guest},
-    {"interrupted", interrupted}, {"two-threads", two_threads},
+    {"interrupted", interrupted}, {"two-threads", two_threads}, {"halts", halts},
+    {"register-page", register_page}, {"states", states},
 };
 
 int main(int count, char **arguments) {

@@ -109,7 +109,7 @@ final class TestMemory: @unchecked Sendable {
     let base: UnsafeMutableRawPointer
     let count: Int
 
-    private static let next = Mutex<UInt>(0x2000_0000_0000)
+    private static let next = Mutex<UInt>(0x3000_0000_0000)
 
     init(_ count: Int) throws(Errno) {
         let place = Self.next.withLock { next in
@@ -117,7 +117,7 @@ final class TestMemory: @unchecked Sendable {
             return next
         }
         let hint = UnsafeMutableRawPointer(bitPattern: place)
-        let flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE
+        let flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE
         guard let base = mmap(hint, count, PROT_READ | PROT_WRITE, flags, -1, 0),
             base != UnsafeMutableRawPointer(bitPattern: -1)
         else { throw Errno.last }

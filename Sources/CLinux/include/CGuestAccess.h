@@ -21,11 +21,11 @@ static inline int hv_copy_own_memory(int out, uint64_t address, void *buffer, si
 }
 
 // Sets bits of a byte that processors of a guest may be changing too. MADV_POPULATE_WRITE (Linux 5.14) makes the page
-// writable or says that it can't be. 0, or an errno.
-static inline int hv_set_bits_of_own_byte(uint64_t address, uint8_t bits) {
+// writable or says that it can't be. `before` is the byte as it was. 0, or an errno.
+static inline int hv_set_bits_of_own_byte(uint64_t address, uint8_t bits, uint8_t *before) {
     uintptr_t page = (uintptr_t)address & ~(uintptr_t)4095;
     if (madvise((void *)page, 4096, 23 /* MADV_POPULATE_WRITE */) != 0) return errno;
-    __atomic_fetch_or((uint8_t *)(uintptr_t)address, bits, __ATOMIC_SEQ_CST);
+    *before = __atomic_fetch_or((uint8_t *)(uintptr_t)address, bits, __ATOMIC_SEQ_CST);
     return 0;
 }
 

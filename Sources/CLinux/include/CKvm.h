@@ -16,6 +16,11 @@ _Static_assert(sizeof(struct kvm_regs) == 144, "kvm_regs");
 _Static_assert(sizeof(struct kvm_sregs) == 312, "kvm_sregs");
 _Static_assert(sizeof(struct kvm_segment) == 24, "kvm_segment");
 _Static_assert(sizeof(struct kvm_debugregs) == 128, "kvm_debugregs");
+_Static_assert(sizeof(struct kvm_fpu) == 416 && offsetof(struct kvm_fpu, fcw) == 128, "kvm_fpu");
+_Static_assert(offsetof(struct kvm_fpu, last_dp) == 144 && offsetof(struct kvm_fpu, xmm) == 152, "kvm_fpu");
+_Static_assert(sizeof(struct kvm_vcpu_events) == 64, "kvm_vcpu_events");
+_Static_assert(sizeof(struct kvm_lapic_state) == 1024, "kvm_lapic_state");
+_Static_assert(sizeof(struct kvm_xsave) == 4096, "kvm_xsave");
 _Static_assert(sizeof(struct kvm_msr_entry) == 16, "kvm_msr_entry");
 _Static_assert(sizeof(struct kvm_cpuid_entry2) == 40, "kvm_cpuid_entry2");
 _Static_assert(sizeof(struct kvm_irq_routing_entry) == 48, "kvm_irq_routing_entry");
@@ -51,6 +56,14 @@ static const unsigned long HV_KVM_GET_MP_STATE = KVM_GET_MP_STATE;
 static const unsigned long HV_KVM_SET_MP_STATE = KVM_SET_MP_STATE;
 static const unsigned long HV_KVM_GET_DEBUGREGS = KVM_GET_DEBUGREGS;
 static const unsigned long HV_KVM_SET_DEBUGREGS = KVM_SET_DEBUGREGS;
+static const unsigned long HV_KVM_GET_VCPU_EVENTS = KVM_GET_VCPU_EVENTS;
+static const unsigned long HV_KVM_SET_VCPU_EVENTS = KVM_SET_VCPU_EVENTS;
+static const unsigned long HV_KVM_GET_LAPIC = KVM_GET_LAPIC;
+static const unsigned long HV_KVM_SET_LAPIC = KVM_SET_LAPIC;
+static const unsigned long HV_KVM_GET_XSAVE = KVM_GET_XSAVE;
+static const unsigned long HV_KVM_GET_XSAVE2 = KVM_GET_XSAVE2;
+static const unsigned long HV_KVM_SET_XSAVE = KVM_SET_XSAVE;
+static const unsigned long HV_KVM_KVMCLOCK_CTRL = KVM_KVMCLOCK_CTRL;
 static const unsigned long HV_KVM_GET_XCRS = KVM_GET_XCRS;
 static const unsigned long HV_KVM_SET_XCRS = KVM_SET_XCRS;
 
@@ -135,7 +148,10 @@ static inline void hv_kvm_run_set_immediate_exit(struct kvm_run *run, uint8_t va
 
 // The signal whose only work is to end KVM_RUN with EINTR. SIGRTMIN+1 leaves SIGUSR1 and SIGUSR2 to programs.
 static inline int hv_kvm_kick_signal(void) { return SIGRTMIN + 1; }
-static inline void hv_kvm_kicked(int number) { (void)number; }
+void hv_kvm_kicked(int number);
+// Whether the kick signal came to the calling thread since this was last asked. A kick may come late, when the run that
+// it was for has ended already: who returns at signals has to know that it was none of the program's.
+int hv_kvm_take_kick(void);
 static inline int hv_kvm_install_kick_handler(void) {
     struct sigaction action;
     memset(&action, 0, sizeof action);

@@ -7,6 +7,9 @@ enum Programs {
     /// Whether guests can run here.
     static let hasKvm = access("/dev/kvm", R_OK | W_OK) == 0
 
+    /// The hypervisors that run guest code. There is no Microsoft hypervisor where tests run: `mshv` is the emulator.
+    static let realHypervisors = ["kvm", "mshv"]
+
     /// A program that the build puts beside the tests.
     static func path(_ name: String) -> String {
         if let directory = getenv("HVROOT_BIN_DIR") { return String(cString: directory) + "/" + name }
@@ -18,6 +21,11 @@ enum Programs {
     /// Starts `hvrootd` with standard error in the file `log`.
     static func startServer(_ arguments: [String], log: String) throws -> PidFD {
         try start(path("hvrootd"), arguments, log: log)
+    }
+
+    /// Starts `hvrootd` so that it finds the emulated `/dev/mshv`. The process is the server's: `hvrootctl` becomes it.
+    static func startServerWithEmulator(_ arguments: [String], log: String) throws -> PidFD {
+        try start(path("hvrootctl"), ["mshv-emulate", "--", path("hvrootd")] + arguments, log: log)
     }
 
     /// - Parameter extra: becomes descriptor 3.

@@ -50,9 +50,11 @@ final class ServerFixture: Sendable {
     /// Starts the server; it is ready when this returns.
     func start(listen: [String] = ["http://127.0.0.1:0"]) async throws -> API {
         unlink(logPath)
-        let process = try Programs.startServer(
-            options + listen.flatMap { ["--listen", $0] }, log: logPath)
-        return try await adopt(process)
+        let arguments = options + listen.flatMap { ["--listen", $0] }
+        return try await adopt(
+            hypervisor == "mshv"
+                ? Programs.startServerWithEmulator(arguments, log: logPath)
+                : Programs.startServer(arguments, log: logPath))
     }
 
     /// Takes `process` for the server; its log must be at `logPath`.
