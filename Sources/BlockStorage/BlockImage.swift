@@ -21,8 +21,10 @@ package struct BlockGeometry: Equatable, Sendable {
     package var logicalBlockSize = 512
     /// What the storage handles at once; a power of two, at least `logicalBlockSize`.
     package var physicalBlockSize = 4096
-    /// Addresses and lengths of buffers are multiples of it.
+    /// Addresses of buffers are multiples of it.
     package var memoryAlignment = 1
+    /// Lengths of each buffer are multiples of it.
+    package var lengthAlignment = 1
 
     package init() {}
 }
@@ -52,8 +54,9 @@ package struct BlockOperation {
         case flush
         /// The bytes are not needed any more.
         case discard
-        /// The bytes become zero; their space may be given back where `mayUnmap`.
-        case writeZeroes(mayUnmap: Bool)
+        /// The bytes become zero; their space may be given back where `mayUnmap`. `isDurable`: ended means that they
+        /// are zero on the disk.
+        case writeZeroes(mayUnmap: Bool, isDurable: Bool)
     }
 
     package var token: Int

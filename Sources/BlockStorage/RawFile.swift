@@ -21,7 +21,9 @@ final class RawFile: Sendable {
             case .read, .write: try transfer(operation)
             case .flush: try retryingInterrupts { fdatasync(raw) }
             case .discard: try discard(operation)
-            case .writeZeroes(let mayUnmap): try writeZeroes(operation, mayUnmap)
+            case .writeZeroes(let mayUnmap, let isDurable):
+                try writeZeroes(operation, mayUnmap)
+                if isDurable { try retryingInterrupts { fdatasync(raw) } }
             }
             return nil
         } catch {

@@ -30,16 +30,24 @@ package final class RawImage: BlockImage {
         self.path = path
         self.isReadOnly = isReadOnly
         self.engine = engine
-        let isBlockDevice = try Self.check(path)
+        // Before it is opened, because opening some devices does things.
+        let isBlockDevice = try Self.kind(path) { stat(path, $0) }
         do throws(Errno) {
             // A block device that is mounted, or another's, refuses an exclusive open.
             let exclusive = isBlockDevice && !isReadOnly ? O_EXCL : 0
             let direct = cache == .none ? Int32(hv_open_direct) : 0
+            // Whatever the name leads to by now, the call does not wait.
             let descriptor = try FileDescriptor(
-                opening: path, (isReadOnly ? O_RDONLY : O_RDWR) | exclusive | direct | O_NOCTTY)
+                opening: path, (isReadOnly ? O_RDONLY : O_RDWR) | exclusive | direct | O_NOCTTY | O_NONBLOCK)
+            // Of operations, though, it is wanted that they wait: io_uring would answer EAGAIN.
+            try retryingInterrupts { fcntl(descriptor.raw, F_SETFL, direct) }
             file = RawFile(descriptor, isBlockDevice: isBlockDevice)
         } catch {
             throw Self.failure(path, error, cache: cache, isReadOnly: isReadOnly)
+        }
+        let opened = file.raw
+        guard try Self.kind(path, { fstat(opened, $0) }) == isBlockDevice else {
+            throw BlockStorageError("\(path) became another file while it was opened")
         }
         if hv_lock_file(file.raw, !isReadOnly) != 0 {
             let error = Errno.last
@@ -58,10 +66,11 @@ package final class RawImage: BlockImage {
     }
 
     /// - Returns: whether it is a block device.
-    private static func check(_ path: String) throws(BlockStorageError) -> Bool {
-        // Before it is opened: opening a FIFO waits, and opening some devices does things.
+    private static func kind(
+        _ path: String, _ look: (UnsafeMutablePointer<stat>) -> Int32
+    ) throws(BlockStorageError) -> Bool {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw BlockStorageError("\(path) can't be opened: \(Errno.last)") }
+        guard look(&status) == 0 else { throw BlockStorageError("\(path) can't be opened: \(Errno.last)") }
         switch status.st_mode & S_IFMT {
         case S_IFREG: return false
         case S_IFBLK: return true
@@ -98,6 +107,8 @@ package final class RawImage: BlockImage {
             (memory, offset) = file.isBlockDevice ? (UInt32(geometry.logicalBlockSize), 512) : (4096, 4096)
         }
         geometry.memoryAlignment = sane(memory, or: 4096, least: 1)
+        // Whatever is enough for addresses: each buffer is whole blocks long.
+        geometry.lengthAlignment = sane(offset, or: 4096)
         geometry.logicalBlockSize = max(sane(offset, or: 4096), geometry.logicalBlockSize)
         geometry.physicalBlockSize = max(geometry.physicalBlockSize, geometry.logicalBlockSize)
         return geometry

@@ -64,7 +64,7 @@ final class RingEngine: BlockEngine {
         case .discard:
             return hv_ring_fallocate(
                 ring, file.raw, RawFile.discardMode, operation.offset, operation.count, token)
-        case .writeZeroes(let mayUnmap):
+        case .writeZeroes(let mayUnmap, _):
             return hv_ring_fallocate(
                 ring, file.raw, RawFile.zeroMode(mayUnmap: mayUnmap), operation.offset, operation.count, token)
         }
@@ -107,6 +107,10 @@ final class RingEngine: BlockEngine {
             operations[token] = operation
             begin(operation)
         case .flush: finish(token, result < 0 ? Errno(-result) : nil)
+        case .writeZeroes(_, isDurable: true) where result >= 0:
+            operation.kind = .flush
+            operations[token] = operation
+            begin(operation)
         case .discard, .writeZeroes:
             // The calls that wait know other ways.
             finish(token, result < 0 ? file.perform(operation) : nil)

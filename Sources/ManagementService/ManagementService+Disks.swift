@@ -16,6 +16,16 @@ extension ManagementService {
                     return ServiceError(
                         .invalidImage, "Disk '\(disk.id)': \(error).", field: "/disks/\(index)/path")
                 }
+                // Two names can lead to one file; that the names differ was checked without looking at it.
+                guard let identity = ImageInspection.identity(of: disk.path) else { continue }
+                for earlier in disks[..<index] where !(earlier.isReadOnly && disk.isReadOnly) {
+                    guard ImageInspection.identity(of: earlier.path) == identity else { continue }
+                    return ServiceError(
+                        .invalidArgument,
+                        "The disks '\(earlier.id)' and '\(disk.id)' have the same image: \(earlier.path) and "
+                            + "\(disk.path) are one file; only disks that are all read-only can share one.",
+                        field: "/disks/\(index)/path", expected: "an image of its own")
+                }
             }
             return nil
         }

@@ -29,10 +29,14 @@ enum BlockLimit {
     static let queueSize: UInt16 = 256
     /// Data segments of a request: the header and the status have one each.
     static let segments = UInt32(queueSize) - 2
-    /// Bytes of a segment.
-    static let segmentSize: UInt32 = 1 << 20
+    /// Bytes of a segment. As many of them as a request may have stay below `requestSize`: a driver that keeps to what
+    /// the configuration says is never refused.
+    static let segmentSize: UInt32 = 256 << 10
     /// Bytes of a request's data. A driver that goes beyond gets an error, so that no guest makes us hold more.
     static let requestSize: UInt64 = 64 << 20
+    /// Bytes of our own that the requests of all queues of a disk have at a time, for buffers that do not suit the
+    /// image. The largest request fits.
+    static let bounceSize = requestSize
     static let discardSectors: UInt32 = 1 << 21
     /// Little enough to be written by hand where the file system knows no other way.
     static let writeZeroesSectors: UInt32 = 1 << 15

@@ -37,12 +37,9 @@ struct BlockPlan {
             guard writesAllowed, let offset = range(request.sector, request.outputCount, target) else {
                 return refused
             }
-            // virtio 1.2, 5.2.6.2: without flushes, or with the cache off, what is answered is on the disk.
-            let isWriteback =
-                features & BlockFeature.flush != 0 && target.isWriteback.load(ordering: .relaxed)
             return .operation(
                 BlockPlan(
-                    kind: .write(isDurable: !isWriteback), account: .write, offset: offset,
+                    kind: .write(isDurable: target.writesAreDurable(features)), account: .write, offset: offset,
                     count: request.outputCount, segments: request.output))
         case .flush: return .operation(BlockPlan(kind: .flush, account: .flush))
         case .identify:
@@ -51,10 +48,11 @@ struct BlockPlan {
             return .answer(BlockRequest.Status.ok, Array(padded.prefix(room)))
         case .discard:
             guard features & BlockFeature.discard != 0 else { return unsupported }
-            return try ranged(request, target, memory, isDiscard: true)
+            return try ranged(request, .discard, target, memory)
         case .writeZeroes:
             guard features & BlockFeature.writeZeroes != 0 else { return unsupported }
-            return try ranged(request, target, memory, isDiscard: false)
+            let isDurable = target.writesAreDurable(features)
+            return try ranged(request, .writeZeroes(mayUnmap: true, isDurable: isDurable), target, memory)
         case .unknown: return unsupported
         }
     }
@@ -72,8 +70,9 @@ struct BlockPlan {
     }
 
     private static func ranged(
-        _ request: BlockRequest, _ target: BlockTarget, _ memory: GuestMemory, isDiscard: Bool
+        _ request: BlockRequest, _ kind: BlockOperation.Kind, _ target: BlockTarget, _ memory: GuestMemory
     ) throws(VirtQueueError) -> Outcome {
+        let isDiscard = kind == .discard
         let refused = Outcome.answer(BlockRequest.Status.ioError, [])
         // One range, as the configuration says.
         guard !target.image.isReadOnly, request.outputCount == UInt64(BlockRange.size),
@@ -90,10 +89,13 @@ struct BlockPlan {
             UInt64(range.sectors) <= capacity - range.sector, range.sector % block == 0,
             UInt64(range.sectors) % block == 0
         else { return refused }
+        var planned = kind
+        if case .writeZeroes(_, let isDurable) = kind {
+            planned = .writeZeroes(mayUnmap: range.flags & 1 != 0, isDurable: isDurable)
+        }
         return .operation(
             BlockPlan(
-                kind: isDiscard ? .discard : .writeZeroes(mayUnmap: range.flags & 1 != 0),
-                account: isDiscard ? .discard : .write, offset: range.sector * BlockLimit.sector,
+                kind: planned, account: isDiscard ? .discard : .write, offset: range.sector * BlockLimit.sector,
                 count: UInt64(range.sectors) * BlockLimit.sector))
     }
 }

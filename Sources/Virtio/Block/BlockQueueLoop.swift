@@ -14,8 +14,7 @@ final class BlockQueueLoop {
     private let signals: any VirtioSignals
     private let features: UInt64
     private let requests: RequestTable
-    /// A request that the rate limit holds back, and when to ask again.
-    private var delayed: (chain: DescriptorChain, request: BlockRequest, until: UInt64)?
+    private var held: HeldRequest?
     /// The driver broke a rule: nothing more is taken from it.
     private var isBroken = false
 
@@ -43,9 +42,10 @@ final class BlockQueueLoop {
             do throws(VirtQueueError) {
                 let didWork = try step(takesNew: !stops && !isBroken, isStopping: stops)
                 if didWork { continue }
-                if stops, requests.isEmpty { return }
-                // Notifications are wanted only by one who is about to sleep.
-                if !stops, !isBroken, delayed == nil, try queue.setNotifications(true) { continue }
+                if stops, requests.isEmpty, held == nil { return }
+                // Notifications are wanted only by one who is about to sleep, and can take what they tell of.
+                let takesNew = !stops && !isBroken && held == nil && requests.hasRoom
+                if takesNew, try queue.setNotifications(true) { continue }
                 wait(wake)
                 // While this thread is awake it looks by itself.
                 if !isBroken { _ = try queue.setNotifications(false) }
@@ -58,7 +58,7 @@ final class BlockQueueLoop {
     private func fail(_ error: VirtQueueError) {
         guard !isBroken else { return }
         isBroken = true
-        delayed = nil
+        held = nil
         signals.needsReset(error)
     }
 
@@ -68,7 +68,7 @@ final class BlockQueueLoop {
             entries.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
         }
         var milliseconds: Int32 = -1
-        if let until = delayed?.until {
+        if let until = held?.until {
             let now = monotonicNanoseconds()
             milliseconds = until > now ? Int32(clamping: (until - now) / 1_000_000 + 1) : 0
         }
@@ -78,42 +78,60 @@ final class BlockQueueLoop {
     /// - Returns: whether something was begun or ended.
     private func step(takesNew: Bool, isStopping: Bool) throws(VirtQueueError) -> Bool {
         var didWork = false
-        if let held = delayed {
-            delayed = nil
-            // A stop waits for nothing: the request was taken, so it has to be answered.
-            try begin(held.chain, held.request, isLimited: !isStopping)
-            didWork = delayed == nil
+        if let request = held {
+            held = nil
+            // A stop waits for no limit: the request was taken, so it has to be answered.
+            try begin(request.chain, request.request, isGranted: request.isGranted || isStopping)
+            didWork = held == nil
         }
-        while takesNew, delayed == nil, requests.hasRoom, let chain = try queue.next() {
+        // No more than the queue holds before those that ended have their turn, however fast the driver is.
+        var turn = Int(queue.layout.size)
+        while takesNew, held == nil, turn > 0, requests.hasRoom, let chain = try queue.next() {
             didWork = true
-            try begin(chain, try BlockRequest(chain, memory), isLimited: true)
+            turn -= 1
+            try begin(chain, try BlockRequest(chain, memory), isGranted: false)
         }
         engine.kick()
+        var failure: VirtQueueError?
         for completion in engine.reap() {
             didWork = true
-            try finish(completion)
+            do throws(VirtQueueError) {
+                try finish(completion)
+            } catch {
+                // The others have ended too, and are waited for.
+                failure = failure ?? error
+            }
         }
+        if let failure { throw failure }
         if didWork, !isBroken, try queue.needsInterrupt() { signals.queueWasUsed(index) }
         return didWork
     }
 
     // MARK: Requests
 
+    /// - Parameter isGranted: whether the rate limit was asked.
     private func begin(
-        _ chain: DescriptorChain, _ request: BlockRequest, isLimited: Bool
+        _ chain: DescriptorChain, _ request: BlockRequest, isGranted: Bool
     ) throws(VirtQueueError) {
         let planned: BlockPlan
         switch try BlockPlan.of(request, target, memory, features: features) {
         case .answer(let status, let bytes): return try answer(chain, request, status, bytes)
         case .operation(let plan): planned = plan
         }
-        if isLimited, let until = target.limiter.take(bytes: planned.transferred, now: monotonicNanoseconds()) {
-            delayed = (chain, request, until)
+        let now = monotonicNanoseconds()
+        if !isGranted, let until = target.limiter.take(bytes: planned.transferred, now: now) {
+            held = HeldRequest(chain: chain, request: request, isGranted: false, until: until)
             return
         }
-        let transfer = try BlockTransfer(
-            planned.segments, count: planned.transferred, alignment: target.geometry.memoryAlignment,
-            writes: planned.account == .write, memory)
+        guard
+            let transfer = try BlockTransfer(
+                planned.segments, count: planned.transferred, geometry: target.geometry,
+                writes: planned.account == .write, target.bounces, memory)
+        else {
+            // Other queues may have the memory, and they do not tell when they give it back.
+            held = HeldRequest(chain: chain, request: request, isGranted: true, until: now + 1_000_000)
+            return
+        }
         var operation = BlockOperation(
             token: 0, kind: planned.kind, offset: planned.offset, count: planned.count, vectors: transfer.vectors)
         operation.token = requests.add(
@@ -159,6 +177,16 @@ final class BlockQueueLoop {
             throw VirtQueueError("an answer's place is not in guest memory: \(error)")
         }
     }
+}
+
+/// A request that was taken and has to wait for the rate limit or for memory.
+private struct HeldRequest {
+    let chain: DescriptorChain
+    let request: BlockRequest
+    /// Whether the rate limit has let it pass.
+    let isGranted: Bool
+    /// When to try again, monotonic nanoseconds.
+    let until: UInt64
 }
 
 /// A request whose operation is under way.

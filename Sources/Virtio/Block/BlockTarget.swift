@@ -13,6 +13,7 @@ final class BlockTarget: Sendable {
     let capacity: Atomic<UInt64>
     /// Whether a write may end before it is on the disk.
     let isWriteback: Atomic<Bool>
+    let bounces = BouncePool()
 
     init(
         _ image: any BlockImage, serial: [UInt8], limiter: RateLimiter,
@@ -25,6 +26,11 @@ final class BlockTarget: Sendable {
         self.account = account
         capacity = Atomic(Self.sectors(of: image.byteCount, geometry))
         isWriteback = Atomic(true)
+    }
+
+    /// virtio 1.2, 5.2.6.2: without flushes, or with the cache off, what is answered is on the disk.
+    func writesAreDurable(_ features: UInt64) -> Bool {
+        features & BlockFeature.flush == 0 || !isWriteback.load(ordering: .relaxed)
     }
 
     /// Whole logical blocks only: what is left at the end of a file can't be read in one.
