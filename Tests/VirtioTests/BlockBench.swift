@@ -38,7 +38,7 @@ final class BlockBench {
     init(
         isReadOnly: Bool = false, isPacked: Bool = false, size: UInt16 = 16, cache: DiskSource.Cache = .writeback,
         engine: RawImage.EngineChoice = .automatic, withheld: UInt64 = 0, queues: Int = 1,
-        limit: DiskSource.RateLimit? = nil
+        limit: DiskSource.RateLimit? = nil, image: (any BlockImage)? = nil
     ) throws {
         path = "/var/tmp/hvroot-blk-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
         do {
@@ -48,7 +48,7 @@ final class BlockBench {
         memory = try GuestMemory(size: 2 << 20)
         driver = TestDriver(memory, size: size, isPacked: isPacked)
         self.isPacked = isPacked
-        let image = try RawImage(path, isReadOnly: isReadOnly, cache: cache, engine: engine)
+        let image = try image ?? RawImage(path, isReadOnly: isReadOnly, cache: cache, engine: engine)
         device = BlockDevice(
             image, queues: queues, serial: "disk-of-the-tests", limiter: RateLimiter(limit), withheld: withheld,
             account: { [signals] account in signals.news.withLock { $0.accounts.append(account) } })
