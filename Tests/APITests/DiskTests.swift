@@ -68,6 +68,9 @@ extension EndToEnd {
             try await argument("[\(Self.disk(good, #", "readOnly": "yes""#))]", "/disks/0/readOnly", "true or false")
             try await argument(
                 "[\(Self.disk(good, #", "backing": "/b""#))]", "/disks/0/backing", "raw image has none")
+            try await Self.refuses(
+                api, "[\(Self.disk(good, #", "format": "qcow2""#))]", 501, "not-implemented", "/disks/0/format",
+                "can't serve")
             try await argument(
                 "[\(Self.disk(good, #", "rateLimit": {"bytesPerSecond": 5}"#))]",
                 "/disks/0/rateLimit/bytesPerSecond", "none of 65536")
