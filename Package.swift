@@ -106,7 +106,9 @@ let package = Package(
         swift("HostInventory", ["HypercallABI", "LinuxSystem", "CLinux", "CMshv"]),
 
         // manager: lifecycle of VMs, the worker processes, the state store
-        swift("WorkerProtocol", ["BlockStorage", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
+        swift(
+            "WorkerProtocol",
+            ["BlockStorage", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
         swift(
             "PartitionManager",
             [
@@ -207,19 +209,22 @@ let package = Package(
         test(
             "WorkerTests",
             [
-                "WorkerProtocol", "PartitionManager", "BlockStorage", "BootLoader", "Hypervisor", "HypercallABI", "JSON",
+                "WorkerProtocol", "PartitionManager", "BlockStorage", "BootLoader", "Hypervisor", "HypercallABI",
+                "JSON",
                 "LinuxSystem", "CLinux", "hvroot-partition",
             ]),
         test(
             "ManagerTests",
             [
-                "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BlockStorage", "BootLoader",
+                "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BlockStorage",
+                "BootLoader",
                 "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
             ]),
         test(
             "RESTTests",
             [
-                "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage", "Hypervisor",
+                "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage",
+                "Hypervisor",
                 "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
             ]),
         test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP", "hvrootd", "hvroot-partition"]),

@@ -15,6 +15,7 @@ package final class Machine: Sendable {
     private let memory: GuestMemory
     /// Open, and so locked, from the first life to the last.
     private let disks: [MachineDisk]
+    private let diskSizes: DiskSizeWatch?
     private let monitor: Monitor<State>
 
     private struct State {
@@ -51,6 +52,11 @@ package final class Machine: Sendable {
             throw MachineError("guest memory: \(error)")
         }
         disks = try MachineDisk.open(configuration.disks) { [weak observer] in observer?.machineDidUse(disk: $0, $1) }
+        do {
+            diskSizes = disks.isEmpty ? nil : try DiskSizeWatch(disks)
+        } catch {
+            throw MachineError("no thread for the disks' sizes: \(error)")
+        }
         monitor = Monitor(State())
         let core = try makeCore()
         monitor.withLock { $0.core = core }

@@ -1,6 +1,7 @@
 import BlockStorage
 import LinuxSystem
 import Log
+import Synchronization
 import Virtio
 
 /// A machine's disk: its open image, and the device of each of the machine's lives.
@@ -10,6 +11,7 @@ final class MachineDisk: Sendable {
     /// One for all lives: a reset grants nothing.
     private let limiter: RateLimiter
     private let account: @Sendable (BlockAccount) -> Void
+    private let current = Mutex<BlockDevice?>(nil)
 
     private init(
         _ source: DiskSource, _ image: any BlockImage, account: @escaping @Sendable (BlockAccount) -> Void
@@ -42,8 +44,23 @@ final class MachineDisk: Sendable {
     /// The device for one life of the machine, with a queue for each processor.
     func device(vpCount: Int) -> BlockDevice {
         let id = source.id
-        return BlockDevice(
+        let device = BlockDevice(
             image, queues: vpCount, serial: source.serial, limiter: limiter,
             report: { Log.warning("a disk is not served", ["disk": id, "reason": $0]) }, account: account)
+        current.withLock { $0 = device }
+        return device
+    }
+
+    /// Tells the guest where the image has another size than it had.
+    func lookAtSize() {
+        guard let device = current.withLock({ $0 }) else { return }
+        do throws(BlockStorageError) {
+            let before = image.byteCount
+            let bytes = try device.refreshSize()
+            guard image.byteCount != before else { return }
+            Log.info("a disk has another size", ["disk": source.id, "bytes": String(bytes)])
+        } catch {
+            Log.debug("a disk's size is not known", ["disk": source.id, "reason": error.description])
+        }
     }
 }

@@ -86,7 +86,8 @@ extension EndToEnd {
             let api = try await fixture.start()
             let directory = try TemporaryDirectory()
             let path = try directory.file("a.img", [], size: 1 << 20)
-            let disks = "[\(Self.disk(path, id: "root", #", "serial": "S1", "rateLimit": {"operationsPerSecond": 100}"#))]"
+            let disks =
+                "[\(Self.disk(path, id: "root", #", "serial": "S1", "rateLimit": {"operationsPerSecond": 100}"#))]"
             try await api.request("POST", "/v1/vms", Self.body("a", disks), expecting: 201)
             let disk = try await api.vm("a")["disks"]?.array?.first
             #expect(disk?["id"]?.string == "root" && disk?["path"]?.string == path && disk?["serial"]?.string == "S1")

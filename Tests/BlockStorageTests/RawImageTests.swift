@@ -89,7 +89,8 @@ struct RawImageTests {
             engine,
             [
                 BlockOperation(
-                    token: 0, kind: .writeZeroes(mayUnmap: mayUnmap, isDurable: mayUnmap), offset: 512, count: 300 * 1024),
+                    token: 0, kind: .writeZeroes(mayUnmap: mayUnmap, isDurable: mayUnmap), offset: 512,
+                    count: 300 * 1024),
                 BlockOperation(token: 1, kind: .discard, offset: 512 * 1024, count: 64 * 1024),
             ])
         #expect(ended.allSatisfy { $0.error == nil })

@@ -64,7 +64,8 @@ package final class BlockDevice: VirtioDevice {
     package func refreshSize() throws(BlockStorageError) -> UInt64 {
         let sectors = BlockTarget.sectors(of: try target.image.refreshSize(), target.geometry)
         if target.capacity.exchange(sectors, ordering: .relaxed) != sectors {
-            running.withLock { $0?.signals }?.configurationChanged()
+            // With the lock held: after a stop the device is not to be heard of any more.
+            running.withLock { $0?.signals.configurationChanged() }
         }
         return sectors * BlockLimit.sector
     }

@@ -51,6 +51,11 @@ check "its sectors are where they belong" answers '^got sector 777 *$' \
 check "a write to it is refused" answers '^refused' 'echo x | dd of=/dev/vdb bs=512 conv=notrunc || echo refused'
 check "its image has not changed" cmp /guest/data.img /run/data.img
 
+truncate -s +8M /run/root.img
+sectors=$(($(stat -c %s /run/root.img) / 512))
+check "a disk grows with its image while the guest runs" answers "^size $sectors\$" \
+    "until [ \$(cat /sys/block/vda/size) = $sectors ]; do sleep 1; done; echo size \$(cat /sys/block/vda/size)"
+
 with_disks thief 1 '[{"id":"root","path":"/run/../run/root.img"}]' >/dev/null
 check "a second VM on the same image is refused, with who has it" refused "VM 'linux'" verb thief start
 check "a disk that is only read is shared" with_disks reader 1 '[{"id":"data","path":"/run/data.img","readOnly":true}]'
