@@ -33,6 +33,8 @@ package struct BlockGeometry: Equatable, Sendable {
 package protocol BlockEngine: AnyObject {
     /// A descriptor that is readable while there may be something to reap; nil where `submit` does it all.
     var descriptor: Int32? { get }
+    /// What to poll the descriptor for.
+    var events: Int16 { get }
     /// How operations are carried out, for a line of the log.
     var name: String { get }
     /// Begins an operation. It has to be inside the image, its tokens below the engine's depth and different among
@@ -42,6 +44,10 @@ package protocol BlockEngine: AnyObject {
     func kick()
     /// What has ended since the last call.
     func reap() -> [BlockCompletion]
+}
+
+extension BlockEngine {
+    package var events: Int16 { Int16(POLLIN) }
 }
 
 /// One thing to do with an image.

@@ -10,6 +10,12 @@ extension ManagementService {
         let disks = specification.disks
         let failure: ServiceError? = await imageReader.run {
             for (index, disk) in disks.enumerated() {
+                guard BlockImages.canServe(disk.format) else {
+                    return ServiceError(
+                        .notImplemented,
+                        "Disk '\(disk.id)': this host has no qemu-nbd, which serves \(disk.format.rawValue) images "
+                            + "(Debian: qemu-utils).", field: "/disks/\(index)/format", expected: "raw")
+                }
                 do throws(BlockStorageError) {
                     try ImageInspection.check(disk)
                 } catch {

@@ -54,12 +54,6 @@ extension Validation {
                     field: "\(field)/backing", expected: "nothing, or the format qcow2")
             }
         }
-        guard disk.format == .raw else {
-            throw ServiceError(
-                .notImplemented,
-                "The disk '\(disk.id)' is in \(disk.format.rawValue), which this version can't serve; raw images and block "
-                    + "devices it can (qemu-img convert -O raw).", field: "\(field)/format", expected: "raw")
-        }
         guard let limit = disk.rateLimit else { return }
         try inRange(limit.bytesPerSecond, bytesPerSecond, "\(field)/rateLimit/bytesPerSecond")
         try inRange(limit.operationsPerSecond, operationsPerSecond, "\(field)/rateLimit/operationsPerSecond")

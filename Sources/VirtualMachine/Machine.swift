@@ -51,7 +51,9 @@ package final class Machine: Sendable {
         } catch {
             throw MachineError("guest memory: \(error)")
         }
-        disks = try MachineDisk.open(configuration.disks) { [weak observer] in observer?.machineDidUse(disk: $0, $1) }
+        disks = try MachineDisk.open(
+            configuration.disks, directory: configuration.runDirectory, vpCount: configuration.vpCount
+        ) { [weak observer] in observer?.machineDidUse(disk: $0, $1) }
         do {
             diskSizes = disks.isEmpty ? nil : try DiskSizeWatch(disks)
         } catch {

@@ -14,6 +14,8 @@ package struct MachineConfiguration: Sendable, Equatable {
     package var simulation: SimulationModel
     /// In the order in which the guest finds them; machines that run no guest code ignore them.
     package var disks: [DiskSource] = []
+    /// Where sockets of the programs that serve some kinds of images are made.
+    package var runDirectory = "/tmp"
 
     package init(vpCount: Int, memorySize: UInt64, boot: BootSource, simulation: SimulationModel = SimulationModel()) {
         self.vpCount = vpCount

@@ -24,15 +24,19 @@ final class MachineDisk: Sendable {
 
     /// Opens and locks the images of all disks.
     ///
-    /// - Parameter account: is told of each request that ended, with the disk's place among `sources`.
+    /// - Parameters:
+    ///   - directory: where sockets are made.
+    ///   - vpCount: as for `device`.
+    ///   - account: is told of each request that ended, with the disk's place among `sources`.
     /// - Throws: `MachineError` that names the disk.
     static func open(
-        _ sources: [DiskSource], account: @escaping @Sendable (Int, BlockAccount) -> Void
+        _ sources: [DiskSource], directory: String, vpCount: Int,
+        account: @escaping @Sendable (Int, BlockAccount) -> Void
     ) throws(MachineError) -> [MachineDisk] {
         var disks: [MachineDisk] = []
         for (index, source) in sources.enumerated() {
             do throws(BlockStorageError) {
-                let image = try BlockImages.open(source)
+                let image = try BlockImages.open(source, directory: directory, queues: vpCount)
                 disks.append(MachineDisk(source, image) { account(index, $0) })
             } catch {
                 throw MachineError("disk '\(source.id)': \(error)")

@@ -75,6 +75,7 @@ enum Worker {
                 vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot,
                 simulation: launch.simulation)
             configuration.disks = launch.disks
+            configuration.runDirectory = launch.runDirectory
             let machine = try Machine(configuration, on: backend, observer: observer)
             try machine.start()
             control.attach(machine, on: backend)

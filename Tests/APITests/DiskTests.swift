@@ -68,9 +68,6 @@ extension EndToEnd {
             try await argument("[\(Self.disk(good, #", "readOnly": "yes""#))]", "/disks/0/readOnly", "true or false")
             try await argument(
                 "[\(Self.disk(good, #", "backing": "/b""#))]", "/disks/0/backing", "raw image has none")
-            try await Self.refuses(
-                api, "[\(Self.disk(good, #", "format": "qcow2""#))]", 501, "not-implemented", "/disks/0/format",
-                "can't serve")
             try await argument(
                 "[\(Self.disk(good, #", "rateLimit": {"bytesPerSecond": 5}"#))]",
                 "/disks/0/rateLimit/bytesPerSecond", "none of 65536")
@@ -133,6 +130,42 @@ extension EndToEnd {
             try await api.perform("stop", on: "reader")
             try await api.perform("stop", on: "reader2")
             try await api.perform("start", on: "writer")
+        }
+
+        /// What a guest's owner could have put into an image must not have files of the host read.
+        @Test(.enabled(if: Programs.hasQemuTools, "needs qemu-utils"), .timeLimit(.minutes(2)))
+        func qcow2Images() async throws {
+            let fixture = try ServerFixture(hypervisor: "kvm")
+            let api = try await fixture.start()
+            let directory = try TemporaryDirectory()
+            let base = try directory.file("base.img", [], size: 1 << 20)
+            let (plain, overlay) = ("\(directory.path)/plain.qcow2", "\(directory.path)/overlay.qcow2")
+            for arguments in [[plain, "1M"], ["-F", "raw", "-b", base, overlay]] {
+                let tool = try Programs.start(
+                    "/usr/bin/qemu-img", ["create", "-q", "-f", "qcow2"] + arguments, log: "\(directory.path)/tool.log")
+                #expect(try await Programs.end(of: tool) == .exited(status: 0))
+            }
+            let qcow2 = #", "format": "qcow2""#
+            try await Self.refuses(
+                api, "[\(Self.disk(base, qcow2))]", 422, "invalid-image", "/disks/0/path", "is no qcow2 image")
+            try await Self.refuses(
+                api, "[\(Self.disk(overlay, qcow2))]", 422, "invalid-image", "/disks/0/path", "builds on")
+            let named = #"\#(qcow2), "backing": "\#(base)""#
+            let disks = "[\(Self.disk(plain, qcow2)), \(Self.disk(overlay, id: "o", named))]"
+            for id in ["a", "b"] {
+                try await api.request("POST", "/v1/vms", Self.body(id, disks), expecting: 201)
+            }
+            try await api.perform("start", on: "a")
+            try await api.request("POST", "/v1/vms/b:start", expecting: 409)
+            try await api.perform("reset", on: "a")
+            try await api.perform("stop", on: "a")
+            try await api.perform("start", on: "b")
+            // Its programs end with the worker, and give the images back.
+            let process = try #require(try await api.vm("b")["processId"]?.uint64.flatMap { Int32(exactly: $0) })
+            #expect(kill(process, SIGKILL) == 0)
+            try await api.waitForState("failed", of: "b")
+            try await api.perform("start", on: "a")
+            try await api.waitForConsole("ready> ", of: "a")
         }
 
         /// Both at once: the server's look may see neither as running, but the lock is one's alone.

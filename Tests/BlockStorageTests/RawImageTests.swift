@@ -32,7 +32,7 @@ func perform(_ engine: any BlockEngine, _ operations: [BlockOperation]) throws -
         let some = engine.reap()
         ended += some
         guard some.isEmpty, let descriptor = engine.descriptor else { continue }
-        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        var entry = pollfd(fd: descriptor, events: engine.events, revents: 0)
         #expect(poll(&entry, 1, 60_000) == 1)
     }
     return ended.sorted { $0.token < $1.token }

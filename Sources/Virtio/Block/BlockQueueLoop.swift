@@ -65,7 +65,7 @@ final class BlockQueueLoop {
     private func wait(_ wake: EventFD) {
         var entries = [pollfd(fd: wake.raw, events: Int16(POLLIN), revents: 0)]
         if let descriptor = engine.descriptor, !requests.isEmpty {
-            entries.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+            entries.append(pollfd(fd: descriptor, events: engine.events, revents: 0))
         }
         var milliseconds: Int32 = -1
         if let until = held?.until {
