@@ -1,0 +1,4 @@
+import FuzzDriver
+import EmulatorFuzzing
+
+FuzzDriver.run(EmulatorFuzzing.run)
