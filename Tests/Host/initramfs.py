@@ -15,9 +15,10 @@ mount -t devpts pts /dev/pts; mount -t tmpfs tmp /tmp; mount -t tmpfs run /run; 
 ip link set lo up
 """
 
-# The test host runs its job and says with which status it ended.
+# The test host runs its job and says with which status it ended. Meanwhile it says that it is alive.
 HOST_INIT = PROLOGUE + b"""mp kvm_amd
 echo TESTHOST-BOOTED
+(while sleep 10; do echo TESTHOST-ALIVE; done) &
 sh /job; echo "TESTHOST-EXIT $?"
 poweroff -f
 """

@@ -24,6 +24,9 @@ GUEST_MODULES = ["virtio_pci", "virtio_rng"]
 BOOTED = b"TESTHOST-BOOTED"
 BOOT_LIMIT = 60
 BOOTS = 4
+# Afterwards it says every 10 s that it is alive. Seconds of silence after which it is not, whatever the job does: even
+# its own timers no longer come.
+SILENCE_LIMIT = 120
 # The status of a job whose machine ended under it.
 MACHINE_DIED = 125
 
@@ -77,16 +80,20 @@ def _run(command, timeout, output, boot_limit=None):
     )
     deadline = time.monotonic() + timeout
     boot_deadline = time.monotonic() + boot_limit if boot_limit else None
+    silence_deadline = deadline
     tail, status = b"", MACHINE_DIED
     try:
         while True:
-            left = min(deadline, boot_deadline or deadline) - time.monotonic()
+            left = min(deadline, silence_deadline, boot_deadline or deadline) - time.monotonic()
             if boot_deadline and left <= 0:
                 output.write(b"testhost: not booted after %d s, trying again\n" % boot_limit)
                 return None
             if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
                 if boot_deadline:
                     continue
+                if silence_deadline < deadline:
+                    output.write(b"testhost: the machine has said nothing for %d s\n" % SILENCE_LIMIT)
+                    return MACHINE_DIED
                 output.write(b"testhost: not done after %d s\n" % timeout)
                 return 124
             data = os.read(process.stdout.fileno(), 65536)
@@ -99,6 +106,8 @@ def _run(command, timeout, output, boot_limit=None):
             tail = (tail + data)[-4096:]
             if BOOTED in tail:
                 boot_deadline = None
+            if not boot_deadline:
+                silence_deadline = min(deadline, time.monotonic() + SILENCE_LIMIT)
             found = re.search(rb"TESTHOST-EXIT (\d+)", tail)
             if found:
                 status = int(found.group(1))
