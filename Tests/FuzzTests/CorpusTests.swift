@@ -11,10 +11,13 @@ import Testing
         ("instructions", { InstructionFuzzing.run($0) }), ("emulator", { EmulatorFuzzing.run($0) }),
     ]
 
-    @Test(arguments: targets.indices) func replays(_ index: Int) {
+    @Test(arguments: targets.indices) func replays(_ index: Int) throws {
         let target = Self.targets[index]
-        let inputs = Corpus.inputs(target.name)
-        #expect(!inputs.isEmpty, "Tests/Fuzz/Corpus/\(target.name) is empty")
-        for input in inputs { #expect(input.bytes.withUnsafeBytes(target.run), "\(target.name)/\(input.name)") }
+        let inputs = try #require(
+            Corpus.inputs(target.name), "Tests/Fuzz/Corpus/\(target.name) is not there or cut off")
+        #expect(!inputs.isEmpty)
+        for (number, input) in inputs.enumerated() {
+            #expect(input.withUnsafeBytes(target.run), "\(target.name), input \(number): \(input)")
+        }
     }
 }

@@ -1,4 +1,4 @@
-import FuzzDriver
 import EmulatorFuzzing
+import FuzzDriver
 
 FuzzDriver.run(EmulatorFuzzing.run)

@@ -1,32 +1,34 @@
 import Glibc
 
-/// Inputs that a fuzzer found worth keeping: Tests/Fuzz/Corpus/NAME, one a file. scripts/fuzz puts them there.
+/// Inputs that a fuzzer found worth keeping: Tests/Fuzz/Corpus/NAME, which scripts/fuzz writes.
 package enum Corpus {
-    /// - Returns: the inputs by their files' names; none where there is no such corpus.
-    package static func inputs(_ name: String) -> [(name: String, bytes: [UInt8])] {
+    /// - Returns: the inputs, each behind its length in 4 bytes in the file; nil where there is no such file, or its end
+    ///   is missing.
+    package static func inputs(_ name: String) -> [[UInt8]]? {
         let tests = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
-        let directory = "\(tests)/Fuzz/Corpus/\(name)"
-        return files(of: directory).map { ($0, contents("\(directory)/\($0)")) }
-    }
-
-    private static func files(of directory: String) -> [String] {
-        guard let stream = opendir(directory) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            // Sound: the entry lives until the next readdir, and its name ends with a zero within the field.
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if !name.hasPrefix(".") { names.append(name) }
+        guard let bytes = contents("\(tests)/Fuzz/Corpus/\(name)") else { return nil }
+        var rest = bytes[...]
+        var inputs: [[UInt8]] = []
+        while !rest.isEmpty {
+            let header = rest.prefix(4)
+            let count = header.reversed().reduce(0) { $0 << 8 | Int($1) }
+            rest = rest.dropFirst(4)
+            guard header.count == 4, rest.count >= count else { return nil }
+            inputs.append(Array(rest.prefix(count)))
+            rest = rest.dropFirst(count)
         }
-        return names.sorted()
+        return inputs
     }
 
-    private static func contents(_ path: String) -> [UInt8] {
-        guard let file = fopen(path, "rb") else { return [] }
+    private static func contents(_ path: String) -> [UInt8]? {
+        guard let file = fopen(path, "rb") else { return nil }
         defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: 1 << 20)
-        return Array(bytes.prefix(fread(&bytes, 1, bytes.count, file)))
+        var result: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = fread(&buffer, 1, buffer.count, file)
+            if count == 0 { return result }
+            result += buffer.prefix(count)
+        }
     }
 }
