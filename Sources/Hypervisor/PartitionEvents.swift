@@ -12,7 +12,7 @@ package struct InterruptMessage: Hashable, Sendable {
 }
 
 /// A guest's write that is no exit but the signal of an eventfd.
-package struct Doorbell: Hashable, Sendable {
+package struct DoorbellWrite: Hashable, Sendable {
     package var gpa: UInt64
     /// 1, 2, 4 or 8 bytes; 0 for a write of any size.
     package var size: UInt8
@@ -35,10 +35,10 @@ package protocol PartitionEvents: AnyObject, Sendable {
     func setMessage(_ message: InterruptMessage?, of event: EventFD) throws(HypervisorError)
 
     /// From now on a guest's write signals `event` instead of being an exit. No memory may be there.
-    func addDoorbell(_ doorbell: Doorbell, _ event: EventFD) throws(HypervisorError)
+    func addDoorbell(_ doorbell: DoorbellWrite, _ event: EventFD) throws(HypervisorError)
 
     /// The end of `addDoorbell`, with the same arguments.
-    func removeDoorbell(_ doorbell: Doorbell, _ event: EventFD) throws(HypervisorError)
+    func removeDoorbell(_ doorbell: DoorbellWrite, _ event: EventFD) throws(HypervisorError)
 }
 
 /// Which global interrupt each eventfd of a partition is, and which message that sends. The I/O APIC's pins are the

@@ -93,15 +93,15 @@ final class KvmEvents: PartitionEvents {
 
     // MARK: Doorbells
 
-    func addDoorbell(_ doorbell: Doorbell, _ event: EventFD) throws(HypervisorError) {
+    func addDoorbell(_ doorbell: DoorbellWrite, _ event: EventFD) throws(HypervisorError) {
         try ring(doorbell, event, flags: 0)
     }
 
-    func removeDoorbell(_ doorbell: Doorbell, _ event: EventFD) throws(HypervisorError) {
+    func removeDoorbell(_ doorbell: DoorbellWrite, _ event: EventFD) throws(HypervisorError) {
         try ring(doorbell, event, flags: HV_KVM_IOEVENTFD_DEASSIGN)
     }
 
-    private func ring(_ doorbell: Doorbell, _ event: EventFD, flags: UInt32) throws(HypervisorError) {
+    private func ring(_ doorbell: DoorbellWrite, _ event: EventFD, flags: UInt32) throws(HypervisorError) {
         var request = kvm_ioeventfd()
         request.addr = doorbell.gpa
         request.len = UInt32(doorbell.size)

@@ -174,15 +174,15 @@ extension MshvPartition: PartitionEvents {
         }
     }
 
-    package func addDoorbell(_ doorbell: Doorbell, _ event: EventFD) throws(HypervisorError) {
+    package func addDoorbell(_ doorbell: DoorbellWrite, _ event: EventFD) throws(HypervisorError) {
         try ring(doorbell, event, flags: 0)
     }
 
-    package func removeDoorbell(_ doorbell: Doorbell, _ event: EventFD) throws(HypervisorError) {
+    package func removeDoorbell(_ doorbell: DoorbellWrite, _ event: EventFD) throws(HypervisorError) {
         try ring(doorbell, event, flags: HV_MSHV_IOEVENTFD_DEASSIGN)
     }
 
-    private func ring(_ doorbell: Doorbell, _ event: EventFD, flags: UInt32) throws(HypervisorError) {
+    private func ring(_ doorbell: DoorbellWrite, _ event: EventFD, flags: UInt32) throws(HypervisorError) {
         var request = mshv_user_ioeventfd()
         request.addr = doorbell.gpa
         request.len = UInt32(doorbell.size)

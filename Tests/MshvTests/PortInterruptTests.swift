@@ -78,8 +78,8 @@ import Testing
     @Test func doorbellsAreRegistered() throws {
         let partition = try partition()
         let event = try EventFD()
-        try partition.addDoorbell(Doorbell(gpa: 0xE000_0000, size: 4, value: 9), event)
-        try partition.removeDoorbell(Doorbell(gpa: 0xE000_0000, size: 4, value: nil), event)
+        try partition.addDoorbell(DoorbellWrite(gpa: 0xE000_0000, size: 4, value: 9), event)
+        try partition.removeDoorbell(DoorbellWrite(gpa: 0xE000_0000, size: 4, value: nil), event)
         let doorbells = port.driver.state.withLock { $0.doorbells }
         #expect(doorbells.map(\.flags) == [1, 4])
         #expect(doorbells[0].datamatch == 9 && doorbells[0].len == 4 && doorbells[0].addr == 0xE000_0000)
