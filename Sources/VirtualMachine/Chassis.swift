@@ -59,6 +59,7 @@ final class Chassis: Sendable {
         virtio = [
             VirtioPCI(
                 EntropyDevice(), classCode: (base: 0xFF, sub: 0x00), memory: memory,
+                events: partition.events.map(MachineEvents.init),
                 deliver: { address, data in Self.deliver(address, data, to: partition) },
                 report: { Log.warning("a virtio driver broke a rule", ["reason": $0]) })
         ]
