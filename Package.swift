@@ -246,3 +246,16 @@ if Context.environment["HVROOT_FUZZ"] != nil {
         fuzzer("emulator", "EmulatorFuzzing"),
     ]
 }
+
+// The benchmarks (Benchmarks/run).
+if Context.environment["HVROOT_BENCH"] != nil {
+    package.targets += [
+        .target(name: "CPortLoop", path: "Benchmarks/CPortLoop"),
+        .executableTarget(
+            name: "hvroot-bench",
+            dependencies: [
+                "CPortLoop", "EmbeddedHypervisor", "KvmEngine", "Hypervisor", "HypercallABI", "HypercallCore",
+                "LinuxSystem",
+            ], path: "Benchmarks/hvroot-bench", swiftSettings: strict),
+    ]
+}
