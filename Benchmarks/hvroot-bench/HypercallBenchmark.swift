@@ -29,7 +29,9 @@ final class HypercallBenchmark {
         let id = partition.id
         let simple = try Measurement.compare(times: 20_000) { times in
             for _ in 0..<times { _ = try client.partitionProperty(.cpuWeight, of: id) }
-        } peer: { Self.copy(bytes: 16 + 8, times: $0) }
+        } peer: {
+            Self.copy(bytes: 16 + 8, times: $0)
+        }
 
         // General and table registers again and again: 64 in one call.
         let names: [RegisterName] = [.rax, .rcx, .rdx, .rbx, .rsi, .rdi, .r8, .r9]
@@ -38,7 +40,9 @@ final class HypercallBenchmark {
         }
         let set = try Measurement.compare(times: 2000) { times in
             for _ in 0..<times { try client.setRegisters(registers, of: 0, in: id) }
-        } peer: { Self.copy(bytes: 16 + 32 * Self.registerCount, times: $0) }
+        } peer: {
+            Self.copy(bytes: 16 + 32 * Self.registerCount, times: $0)
+        }
 
         let page = UInt64(UInt(bitPattern: memory.base)) / 4096
         let flags = UnmapGPAFlags()
@@ -49,7 +53,9 @@ final class HypercallBenchmark {
                 }
                 try client.unmapGPAPages(id, gpaPage: 0, flags: flags, count: Self.mappedPages)
             }
-        } peer: { Self.copy(bytes: 2 * 24 + 8 * Self.mappedPages + 24, times: $0) }
+        } peer: {
+            Self.copy(bytes: 2 * 24 + 8 * Self.mappedPages + 24, times: $0)
+        }
         return [
             simple.line("simple call (HvCallGetPartitionProperty)", peer: "memcpy of 24 bytes"),
             set.line("HvCallSetVpRegisters, 64 registers", peer: "memcpy of 2064 bytes"),
