@@ -48,6 +48,7 @@ let package = Package(
         .systemLibrary(name: "CZydis", providers: [.apt(["libzydis-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CMshv"),
+        .target(name: "CURing", linkerSettings: [.linkedLibrary("uring")]),
         swift("LinuxSystem", ["CLinux"]),
         swift("JSON", ["CJSON"]),
         swift("Log", ["LinuxSystem"]),
@@ -96,25 +97,28 @@ let package = Package(
         .target(name: "CDemoGuest"),
         swift("GuestMemory", ["LinuxSystem"]),
         swift("VirtualDevices", ["LinuxSystem"]),
-        swift("Virtio", ["VirtualDevices", "GuestMemory", "LinuxSystem", "CLinux"]),
+        swift("BlockStorage", ["LinuxSystem", "CLinux", "CURing"]),
+        swift("Virtio", ["VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem", "CLinux"]),
         swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
             "VirtualMachine",
             [
-                "Virtio", "VirtualDevices", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI", "LinuxSystem",
-                "Log",
+                "Virtio", "VirtualDevices", "BlockStorage", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI",
+                "LinuxSystem", "Log",
             ]),
 
         // host: what this machine is
         swift("HostInventory", ["HypercallABI", "LinuxSystem", "CLinux", "CMshv"]),
 
         // manager: lifecycle of VMs, the worker processes, the state store
-        swift("WorkerProtocol", ["BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
+        swift(
+            "WorkerProtocol",
+            ["BlockStorage", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
         swift(
             "PartitionManager",
             [
-                "WorkerProtocol", "VirtualMachine", "BootLoader", "VirtualDevices", "Hypervisor", "HypercallABI",
-                "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "MshvHypervisor",
+                "WorkerProtocol", "VirtualMachine", "BlockStorage", "BootLoader", "VirtualDevices", "Hypervisor",
+                "HypercallABI", "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "MshvHypervisor",
                 "HostInventory",
                 "CSQLite", "CLinux", "JSON", "LinuxSystem", "Log",
             ]),
@@ -123,25 +127,29 @@ let package = Package(
         swift(
             "ManagementService",
             [
-                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "BootLoader", "JSON",
-                "LinuxSystem", "Log",
+                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "BlockStorage", "BootLoader",
+                "JSON", "LinuxSystem", "Log",
             ]),
 
         // front ends: wire formats
         swift(
-            "MetricsExposition", ["ManagementService", "PartitionManager", "Hypervisor", "HypercallABI", "LinuxSystem"]),
+            "MetricsExposition",
+            [
+                "ManagementService", "PartitionManager", "WorkerProtocol", "BlockStorage", "Hypervisor", "HypercallABI",
+                "LinuxSystem",
+            ]),
         swift(
             "RESTServer",
             [
-                "ManagementService", "MetricsExposition", "PartitionManager", "Hypervisor", "JSON", "LinuxSystem",
-                "CLinux", "Log", "CMicroHTTPD", "COpenSSL", "CWSLay",
+                "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage", "Hypervisor", "JSON",
+                "LinuxSystem", "CLinux", "Log", "CMicroHTTPD", "COpenSSL", "CWSLay",
             ]),
 
         // programs: wiring only
         program(
             "hvroot-partition",
             [
-                "WorkerProtocol", "VirtualMachine", "VirtualDevices", "BootLoader", "Hypervisor",
+                "WorkerProtocol", "VirtualMachine", "Virtio", "VirtualDevices", "BootLoader", "Hypervisor",
                 "EmbeddedHypervisor", "KvmEngine", "MshvHypervisor", "HypercallABI", "HypercallCore", "JSON",
                 "LinuxSystem", "CLinux", "Log",
             ]),
@@ -199,7 +207,8 @@ let package = Package(
                 "hvrootctl",
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
-        test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "LinuxSystem"]),
+        test("BlockStorageTests", ["BlockStorage", "LinuxSystem", "CLinux"]),
+        test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem"]),
         test(
             "MachineTests",
             [
@@ -210,19 +219,22 @@ let package = Package(
         test(
             "WorkerTests",
             [
-                "WorkerProtocol", "PartitionManager", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
-                "CLinux", "hvroot-partition",
+                "WorkerProtocol", "PartitionManager", "BlockStorage", "BootLoader", "Hypervisor", "HypercallABI",
+                "JSON",
+                "LinuxSystem", "CLinux", "hvroot-partition",
             ]),
         test(
             "ManagerTests",
             [
-                "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BootLoader", "Hypervisor",
-                "HypercallABI", "JSON", "LinuxSystem",
+                "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BlockStorage",
+                "BootLoader",
+                "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
             ]),
         test(
             "RESTTests",
             [
-                "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "Hypervisor",
+                "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage",
+                "Hypervisor",
                 "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
             ]),
         test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP", "hvrootd", "hvroot-partition"]),

@@ -6,14 +6,14 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # libraries of the system layer (Package.swift).
 build_packages=(
     git ca-certificates binutils libc6-dev libstdc++-12-dev pkg-config
-    libmicrohttpd-dev libjson-c-dev libssl-dev libsqlite3-dev libwslay-dev libzydis-dev
+    libmicrohttpd-dev libjson-c-dev libssl-dev libsqlite3-dev libwslay-dev libzydis-dev liburing-dev
 )
 # What scripts/run needs beside the build.
 run_packages=(curl)
 # What the tests need beside the build: the test host (QEMU, busybox, and tools to unpack and shrink its kernel),
 # iasl to read our ACPI tables back, and python3 for the scripts.
 test_packages=(
-    curl python3 python3-yaml qemu-system-x86 busybox-static lz4 xz-utils zstd acpica-tools
+    curl python3 python3-yaml qemu-system-x86 busybox-static lz4 xz-utils zstd acpica-tools e2fsprogs
 )
 
 say() { printf '%s\n' "$*"; }

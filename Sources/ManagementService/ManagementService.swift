@@ -19,7 +19,7 @@ package final class ManagementService: ManagementAPI {
     private let mshvAtStart: MshvResource
     private let startedAt = realtimeNanoseconds()
     /// Images are large and their disk may be slow: they have a thread, so that consoles need not wait for them.
-    private let imageReader: BlockingPool
+    let imageReader: BlockingPool
     private let consoleReader: BlockingPool
 
     /// Reads the stored state; all reading calls answer from then on. Blocks: for the start of a program.
@@ -87,6 +87,7 @@ package final class ManagementService: ManagementAPI {
                 expected: "an id that no other VM has")
         }
         try await checkImages(specification)
+        try await checkDisks(specification)
         let id = specification.id ?? newID()
         if validateOnly {
             return VMRecord(id: id, specification: specification, now: realtimeNanoseconds())
@@ -124,6 +125,7 @@ package final class ManagementService: ManagementAPI {
         if patch.machineField != nil {
             try checkResources(planned)
             try await checkImages(planned)
+            if patch.disks != nil { try await checkDisks(planned) }
         }
         // An other patch may have come between: the whole is checked again. Images are checked again at start.
         return try await manager.update(id, ifRevision: ifRevision) { (vm) throws(ServiceError) in
@@ -156,7 +158,11 @@ package final class ManagementService: ManagementAPI {
         if verb == .start {
             let vm = try vm(id)
             // A VM that can't start now gets the reason for that, not for its image.
-            if LifecycleRules.isOff(vm.state) { try await checkImages(vm.specification) }
+            if LifecycleRules.isOff(vm.state) {
+                try await checkImages(vm.specification)
+                try await checkDisks(vm.specification)
+                try await checkDisksAreFree(vm)
+            }
         }
         return try await manager.begin(verb, vm: id, timeout: timeout)
     }

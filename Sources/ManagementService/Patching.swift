@@ -1,3 +1,4 @@
+import BlockStorage
 import PartitionManager
 
 extension VMPatch {
@@ -9,7 +10,8 @@ extension VMPatch {
         if initrd != nil { return "/boot/initrd" }
         if commandLine != nil { return "/boot/commandLine" }
         if bootFormat != nil { return "/boot/format" }
-        return loadAddress == nil ? nil : "/boot/loadAddress"
+        if loadAddress != nil { return "/boot/loadAddress" }
+        return disks == nil ? nil : "/disks"
     }
 
     /// The specification with the patch applied.
@@ -19,7 +21,7 @@ extension VMPatch {
         if let field = machineField, !LifecycleRules.isOff(vm.state) {
             throw ServiceError(
                 .wrongState,
-                "The VM is \(vm.state.rawValue): processors, memory and boot source can change while it is defined, "
+                "The VM is \(vm.state.rawValue): processors, memory, boot source and disks can change while it is defined, "
                     + "stopped or failed. Labels can change at any time.", field: field)
         }
         var result = vm.specification
@@ -31,6 +33,7 @@ extension VMPatch {
         if let commandLine { result.commandLine = commandLine }
         if let bootFormat { result.bootFormat = bootFormat }
         if let loadAddress { result.loadAddress = loadAddress }
+        if let disks { result.disks = disks }
         return result
     }
 }

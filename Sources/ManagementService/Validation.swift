@@ -24,6 +24,7 @@ package enum Validation {
         try check(commandLine: specification.commandLine)
         try checkFormat(specification)
         try check(labels: specification.labels)
+        try check(disks: specification.disks)
         if let simulation = specification.simulation { try check(simulation) }
     }
 
@@ -67,7 +68,7 @@ package enum Validation {
         try check(path: kernel, field: "/boot/kernel", also: ", or \(BootSource.demoKernel)")
     }
 
-    private static func check(path: String, field: String, also: String) throws(ServiceError) {
+    static func check(path: String, field: String, also: String) throws(ServiceError) {
         guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count <= maximumPath, !hasControls(path) else {
             throw ServiceError(
                 .invalidArgument,
@@ -169,12 +170,12 @@ package enum Validation {
             && bytes.allSatisfy { isLetterOrDigit($0) || "-_./".utf8.contains($0) }
     }
 
-    private static func hasControls(_ text: String) -> Bool {
+    static func hasControls(_ text: String) -> Bool {
         text.unicodeScalars.contains { $0.value < 32 || (127...159).contains($0.value) }
     }
 
     /// A client's text in an error message: not longer than a line, and nothing that moves a terminal's cursor.
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         let shown = text.unicodeScalars.prefix(80).map { $0.value < 32 || $0.value == 127 ? "?" : String($0) }
         return "'" + shown.joined() + (text.unicodeScalars.count > 80 ? "…'" : "'")
     }

@@ -16,6 +16,7 @@ package enum MetricsExposition {
         writeStates(snapshot, to: &output)
         writeProcessors(snapshot, to: &output)
         writeMachines(snapshot, to: &output)
+        writeDisks(snapshot, to: &output)
         writeService(snapshot, to: &output)
         writeRequests(requests.snapshot(), to: &output)
         return output.text

@@ -109,6 +109,8 @@ package struct GuestStatistics: Sendable, Equatable {
     package var memoryDeposited: UInt64 = 0
     package var hypercalls: [HypercallCount] = []
     package var reboots: UInt64 = 0
+    /// In the order of the VM's disks.
+    package var disks: [DiskCounters] = []
 
     package init() {}
 }

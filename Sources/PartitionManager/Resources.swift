@@ -1,3 +1,4 @@
+import BlockStorage
 import Hypervisor
 import JSON
 
@@ -15,6 +16,8 @@ package struct VMSpecification: Sendable, Equatable {
     package var bootFormat = "auto"
     package var loadAddress: UInt64?
     package var labels: [String: String] = [:]
+    /// In the order in which the guest finds them.
+    package var disks: [DiskSource] = []
     /// Members that only the simulated hypervisor uses.
     package var simulation: SimulationModel?
 
@@ -31,6 +34,8 @@ package struct VMPatch: Sendable, Equatable {
     package var commandLine: String?
     package var bootFormat: String?
     package var loadAddress: UInt64??
+    /// All of them, in place of those there were.
+    package var disks: [DiskSource]?
     package init() {}
 }
 

@@ -5,14 +5,14 @@ import PartitionManager
 
 /// Reads a VM as a client writes it. Types and names are checked here; what values make sense is the service's to say.
 enum VMInput {
-    static let fields = ["id", "vps", "memory", "boot", "labels", "simulation"]
+    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "simulation"]
     static let vpsFields = ["count"]
     static let memoryFields = ["size"]
     static let bootFields = ["kernel", "initrd", "commandLine", "format", "loadAddress"]
     static let simulationFields = [
         "seed", "bootMilliseconds", "banner", "busyMillisecondsPerSecond", "lifetimeMilliseconds",
     ]
-    static let patchFields = ["vps", "memory", "boot", "labels"]
+    static let patchFields = ["vps", "memory", "boot", "labels", "disks"]
 
     /// The body of `POST /v1/vms`.
     static func specification(_ body: JSONValue) throws -> VMSpecification {
@@ -39,6 +39,7 @@ enum VMInput {
         result.bootFormat = try boot.string("format") ?? result.bootFormat
         result.loadAddress = try boot.wholeNumber("loadAddress")
         for (name, value) in try labels(vm, allowsNull: false) ?? [:] { result.labels[name] = value }
+        result.disks = try DiskInput.disks(vm) ?? []
         if let simulation = try vm.fields("simulation", known: simulationFields) {
             result.simulation = try self.simulation(simulation)
         }
@@ -65,6 +66,7 @@ enum VMInput {
             }
         }
         result.labels = try labels(vm, allowsNull: true)
+        result.disks = vm.isNull("disks") ? [] : try DiskInput.disks(vm)
         return result
     }
 

@@ -13,6 +13,9 @@ package final class Machine: Sendable {
     private let backend: any HypervisorBackend
     private let observer: any MachineObserver
     private let memory: GuestMemory
+    /// Open, and so locked, from the first life to the last.
+    private let disks: [MachineDisk]
+    private let diskSizes: DiskSizeWatch?
     private let monitor: Monitor<State>
 
     private struct State {
@@ -48,6 +51,12 @@ package final class Machine: Sendable {
         } catch {
             throw MachineError("guest memory: \(error)")
         }
+        disks = try MachineDisk.open(configuration.disks) { [weak observer] in observer?.machineDidUse(disk: $0, $1) }
+        do {
+            diskSizes = disks.isEmpty ? nil : try DiskSizeWatch(disks)
+        } catch {
+            throw MachineError("no thread for the disks' sizes: \(error)")
+        }
         monitor = Monitor(State())
         let core = try makeCore()
         monitor.withLock { $0.core = core }
@@ -61,7 +70,7 @@ package final class Machine: Sendable {
             throw MachineError("\(error)")
         }
         return try MachineCore(
-            configuration, on: backend, memory: memory, image: image,
+            configuration, on: backend, memory: memory, image: image, disks: disks,
             output: { [observer] in observer.machineDidPrint($0) },
             request: { [weak self] in self?.guestRequested($0) })
     }

@@ -1,5 +1,7 @@
+import BlockStorage
 import BootLoader
 import Hypervisor
+import Virtio
 
 /// What a machine is made of.
 package struct MachineConfiguration: Sendable, Equatable {
@@ -10,6 +12,8 @@ package struct MachineConfiguration: Sendable, Equatable {
     package var boot: BootSource
     /// What happens on the simulated engine; engines that run guest code ignore it.
     package var simulation: SimulationModel
+    /// In the order in which the guest finds them; machines that run no guest code ignore them.
+    package var disks: [DiskSource] = []
 
     package init(vpCount: Int, memorySize: UInt64, boot: BootSource, simulation: SimulationModel = SimulationModel()) {
         self.vpCount = vpCount
@@ -52,4 +56,10 @@ package protocol MachineObserver: AnyObject, Sendable {
     func machineDidStart(vp: Int, thread: Int32)
     /// A virtual processor exited. On the hot path.
     func machineDidExit(vp: Int, reason: ExitReason)
+    /// A request to a disk (by its place among the machine's) ended.
+    func machineDidUse(disk: Int, _ account: BlockAccount)
+}
+
+extension MachineObserver {
+    package func machineDidUse(disk: Int, _ account: BlockAccount) {}
 }

@@ -22,7 +22,7 @@ final class MachineCore: Sendable {
     /// - Throws: `MachineError` with the step that failed. Nothing is left behind then.
     init(
         _ configuration: MachineConfiguration, on backend: any HypervisorBackend, memory: GuestMemory,
-        image: BootImage?, output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
+        image: BootImage?, disks: [MachineDisk] = [], output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void
     ) throws(MachineError) {
         self.memory = memory
@@ -34,7 +34,8 @@ final class MachineCore: Sendable {
             }
             for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
             chassis = try Chassis(
-                memory: memory, partition: partition.hotPath, output: output, request: request)
+                memory: memory, partition: partition.hotPath, disks: disks, vpCount: configuration.vpCount,
+                output: output, request: request)
             var processors: [any VirtualProcessor] = []
             for index in 0..<configuration.vpCount {
                 processors.append(try partition.hotPath.virtualProcessor(VPIndex(index)))

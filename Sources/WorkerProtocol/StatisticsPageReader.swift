@@ -56,6 +56,9 @@ extension StatisticsPage.Snapshot {
         exits = (0..<vpCount).map { vp in
             ExitReason.allCases.map { word(StatisticsPage.vpOffset(vp) + 8 + 8 * $0.rawValue) }
         }
+        disks = (0..<StatisticsPage.diskCapacity).map { disk in
+            DiskCounters(words: (0..<8).map { word(StatisticsPage.diskOffset(disk) + 8 * $0) })
+        }
         hypercalls = (0..<StatisticsPage.hypercallCapacity).compactMap { entry in
             let offset = StatisticsPage.hypercallOffset + entry * StatisticsPage.hypercallSize
             guard littleEndian(bytes, offset + 12, as: UInt32.self) == 1 else { return nil }

@@ -88,6 +88,15 @@ extension StatisticsPage {
             return nil
         }
 
+        /// A request to a disk ended.
+        package func countDisk(_ disk: Int, _ kind: DiskCounters.Kind, bytes: UInt64, hasFailed: Bool) {
+            guard disk >= 0, disk < diskCapacity else { return }
+            let place = mapping.base + diskOffset(disk)
+            if hasFailed { hv_atomic_add_u64(place + DiskCounters.errorsOffset, 1) }
+            hv_atomic_add_u64(place + kind.operationsOffset, 1)
+            if let offset = kind.bytesOffset { hv_atomic_add_u64(place + offset, bytes) }
+        }
+
         private func add(_ word: Word, _ value: UInt64) { hv_atomic_add_u64(mapping.base + word.rawValue, value) }
         private func set(_ word: Word, _ value: UInt64) { hv_atomic_store_u64(mapping.base + word.rawValue, value) }
     }

@@ -1,3 +1,4 @@
+import BlockStorage
 import BootLoader
 import Hypervisor
 import JSON
@@ -20,6 +21,7 @@ package struct WorkerLaunch: Sendable, Equatable {
     package var simulation: SimulationModel
     /// Which hypervisor the worker makes its partition on.
     package var hypervisor = HypervisorKind.kvm
+    package var disks: [DiskSource] = []
 
     package init(
         vmID: String, runID: String, directory: String, runDirectory: String, partitionID: UInt64, vpCount: Int,
@@ -50,6 +52,7 @@ package struct WorkerLaunch: Sendable, Equatable {
             "vpCount": JSONValue(vpCount),
             "memorySize": JSONValue(memorySize),
             "hypervisor": .string(hypervisor.rawValue),
+            "disks": .array(disks.map(\.json)),
             "boot": [
                 "kernel": .string(boot.kernel),
                 "initrd": JSONValue(boot.initrd),
@@ -87,6 +90,7 @@ package struct WorkerLaunch: Sendable, Equatable {
             throw MessageError("hypervisor: \(kind) is not known")
         }
         self.hypervisor = hypervisor
+        disks = try DiskSource.list(json["disks"])
         let boot = Fields(json["boot"] ?? .null)
         let format = try boot.string("format")
         guard let known = BootSource.Format(rawValue: format) else {

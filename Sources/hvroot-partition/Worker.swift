@@ -71,9 +71,10 @@ enum Worker {
         }
         do {
             let backend = try makeBackend(launch)
-            let configuration = MachineConfiguration(
+            var configuration = MachineConfiguration(
                 vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot,
                 simulation: launch.simulation)
+            configuration.disks = launch.disks
             let machine = try Machine(configuration, on: backend, observer: observer)
             try machine.start()
             control.attach(machine, on: backend)

@@ -1,6 +1,7 @@
 import Hypervisor
 import LinuxSystem
 import Synchronization
+import Virtio
 import VirtualMachine
 import WorkerProtocol
 
@@ -49,6 +50,17 @@ final class WorkerObserver: MachineObserver {
     func machineDidStart(vp: Int, thread: Int32) { statistics.setThread(vp: vp, thread) }
 
     func machineDidExit(vp: Int, reason: ExitReason) { statistics.countExit(vp: vp, reason: reason) }
+
+    func machineDidUse(disk: Int, _ account: BlockAccount) {
+        let kind: DiskCounters.Kind =
+            switch account.kind {
+            case .read: .read
+            case .write: .write
+            case .flush: .flush
+            case .discard: .discard
+            }
+        statistics.countDisk(disk, kind, bytes: account.bytes, hasFailed: account.hasFailed)
+    }
 
     // The control loop.
 

@@ -23,8 +23,15 @@ sh /job; echo "TESTHOST-EXIT $?"
 poweroff -f
 """
 
-# A guest says that its userspace is there and gives a shell on its serial console.
-GUEST_INIT = PROLOGUE + b"""echo "GUEST-USERSPACE-OK $(uname -r) cpus=$(grep -c ^processor /proc/cpuinfo)"
+# A guest says that its userspace is there and gives a shell on its serial console; with root=DEVICE on the command line
+# it goes on from the ext4 file system there instead.
+GUEST_INIT = PROLOGUE + b"""root=$(tr ' ' '\\n' </proc/cmdline | sed -n 's/^root=//p')
+if [ -n "$root" ]; then
+    mp virtio_pci virtio_blk crc32c_generic ext4
+    while [ ! -b $root ]; do usleep 100000; done
+    mount -t ext4 -o ro $root /mnt && exec switch_root /mnt /sbin/init
+fi
+echo "GUEST-USERSPACE-OK $(uname -r) cpus=$(grep -c ^processor /proc/cpuinfo)"
 setsid cttyhack sh
 poweroff -f
 """

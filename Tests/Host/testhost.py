@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 
+import diskimage
 import initramfs
 from kernel import Kernel
 
 HOST_MODULES = ["kvm_amd"]
-GUEST_MODULES = ["virtio_pci", "virtio_rng"]
+GUEST_MODULES = ["virtio_pci", "virtio_rng", "virtio_blk", "ext4", "crc32c_generic"]
 # What the machine prints before it runs the job; how long that may take (it takes 4 s), and how often it is tried.
 BOOTED = b"TESTHOST-BOOTED"
 BOOT_LIMIT = 60
@@ -32,7 +33,7 @@ MACHINE_DIED = 125
 
 
 class TestHost:
-    """What can be booted; `guest` puts /guest/{vmlinux,bzImage,initrd} into the test host."""
+    """What can be booted; `guest` puts /guest/{vmlinux,bzImage,initrd,root.img,data.img} into the test host."""
 
     def __init__(self, cache, guest=False, modules=()):
         os.makedirs(cache, exist_ok=True)
@@ -47,7 +48,12 @@ class TestHost:
             if self.guest:
                 initrd = os.path.join(folder, "guest.cpio")
                 initramfs.write(initrd, self.kernel, initramfs.GUEST_INIT, GUEST_MODULES)
+                disk, data = os.path.join(folder, "root.img"), os.path.join(folder, "data.img")
+                diskimage.write_root(disk)
+                diskimage.write_data(data)
                 contents += [
+                    (disk, "/guest/root.img", 0o644),
+                    (data, "/guest/data.img", 0o644),
                     (self.kernel.elf, "/guest/vmlinux", 0o644),
                     (self.kernel.bzimage, "/guest/bzImage", 0o644),
                     (initrd, "/guest/initrd", 0o644),

@@ -1,3 +1,4 @@
+import BlockStorage
 import Hypervisor
 import JSON
 import ManagementService
@@ -88,6 +89,11 @@ import Testing
         specification.kernel = "/k"
         specification.loadAddress = 0x1000
         specification.labels = ["team": "a"]
+        specification.disks = [
+            DiskSource(
+                id: "root", path: "/d", format: .qcow2, serial: "s", backing: "/b",
+                rateLimit: .init(bytesPerSecond: 1, operationsPerSecond: 2))
+        ]
         var model = SimulationModel()
         model.lifetime = 1_000_000_000
         specification.simulation = model
@@ -129,6 +135,8 @@ import Testing
         #expect(properties(specification?["properties"]?["memory"]) == Set(VMInput.memoryFields))
         #expect(properties(schema("Boot")) == Set(VMInput.bootFields))
         #expect(properties(schema("Simulation")) == Set(VMInput.simulationFields))
+        #expect(properties(schema("Disk")) == Set(DiskInput.fields))
+        #expect(properties(schema("RateLimit")) == Set(DiskInput.rateLimitFields))
         let patch = schema("VMPatch")
         #expect(properties(patch) == Set(VMInput.patchFields))
         #expect(properties(patch?["properties"]?["boot"]) == Set(VMInput.bootFields))
@@ -137,6 +145,9 @@ import Testing
 
     @Test func wordsAreTheSame() {
         func words(_ schema: JSONValue?) -> Set<String> { Set(schema?["enum"]?.array?.compactMap(\.string) ?? []) }
+        let disk = schema("Disk")?["properties"]
+        #expect(words(disk?["format"]) == Set(DiskSource.Format.allCases.map(\.rawValue)))
+        #expect(words(disk?["cache"]) == Set(DiskSource.Cache.allCases.map(\.rawValue)))
         #expect(words(schema("VMState")) == Set(VMState.allCases.map(\.rawValue)))
         #expect(words(schema("Problem")?["properties"]?["type"]) == Set(ProblemType.all.map(\.uri)))
         #expect(

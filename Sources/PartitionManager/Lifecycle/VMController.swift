@@ -215,11 +215,13 @@ package actor VMController {
 
     func launch(of run: RunRecord) -> GuestLaunch {
         let specification = record.specification
-        return GuestLaunch(
+        var launch = GuestLaunch(
             vmID: id, runID: run.runID, directory: core.directory(of: id), runDirectory: core.runDirectory(of: id),
             partitionID: run.partitionID, vpCount: specification.vpCount, memorySize: specification.memorySize,
             boot: specification.bootSource,
             simulation: specification.simulation ?? SimulationModel(seed: VMController.seed(of: id)))
+        launch.disks = specification.disks
+        return launch
     }
 
     /// FNV-1a of the id: the same VM is simulated in the same way on every machine.

@@ -1,5 +1,7 @@
+import BlockStorage
 import Hypervisor
 import JSON
+import WorkerProtocol
 
 /// The JSON texts inside the state store's rows. They are read back by later versions: members are only ever added.
 enum RecordCodec {
@@ -28,6 +30,7 @@ enum RecordCodec {
             "vpCount": JSONValue(specification.vpCount), "memorySize": JSONValue(specification.memorySize),
             "boot": .object(boot), "labels": .object(labels),
         ]
+        if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(\.json)) }
         if let model = specification.simulation {
             var simulation: JSONObject = [
                 "seed": JSONValue(model.seed), "bootTime": JSONValue(model.bootTime),
@@ -55,6 +58,11 @@ enum RecordCodec {
         specification.bootFormat = boot["format"]?.string ?? "auto"
         specification.loadAddress = boot["loadAddress"]?.uint64
         for member in labels.members { specification.labels[member.name] = member.value.string ?? "" }
+        do {
+            specification.disks = try DiskSource.list(value["disks"])
+        } catch {
+            throw StoreError(.corrupt, "the disks of VM \(id) in the state store can't be read: \(error)")
+        }
         if let simulation = value["simulation"] {
             var model = SimulationModel()
             model.seed = simulation["seed"]?.uint64 ?? model.seed

@@ -73,6 +73,7 @@ final class WorkerStatistics: Sendable {
         now.memoryDeposited = page.memoryDeposited
         now.hypercalls = page.hypercalls
         now.reboots = page.reboots
+        now.disks = Array(page.disks.prefix(launch.disks.count))
         state.last = now
     }
 

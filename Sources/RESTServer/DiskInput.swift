@@ -1,0 +1,81 @@
+import BlockStorage
+import JSON
+import ManagementService
+import PartitionManager
+
+/// Reads a VM's disks as a client writes them.
+enum DiskInput {
+    static let fields = ["id", "path", "format", "readOnly", "serial", "cache", "backing", "rateLimit"]
+    static let rateLimitFields = ["bytesPerSecond", "operationsPerSecond"]
+
+    /// The member `disks`; nil where there is none.
+    static func disks(_ vm: JSONFields) throws -> [DiskSource]? {
+        guard let value = vm.value("disks") else { return nil }
+        guard let elements = value.array else { throw JSONFields.wrongType("/disks", "a list of disks", value) }
+        return try elements.enumerated().map { index, element in
+            try disk(try JSONFields(element, at: "/disks/\(index)", known: fields))
+        }
+    }
+
+    private static func disk(_ disk: JSONFields) throws -> DiskSource {
+        guard let id = try disk.string("id") else { throw missing(disk, "id", "a name for the disk") }
+        guard let path = try disk.string("path") else {
+            throw missing(disk, "path", "the absolute path of an image or a block device on the host")
+        }
+        var result = DiskSource(id: id, path: path)
+        result.format = try word(disk, "format") ?? result.format
+        result.cache = try word(disk, "cache") ?? result.cache
+        if let value = disk.value("readOnly") {
+            guard let flag = value.bool else {
+                throw JSONFields.wrongType(disk.pointer(to: "readOnly"), "true or false", value)
+            }
+            result.isReadOnly = flag
+        }
+        result.serial = try disk.string("serial") ?? result.serial
+        result.backing = try disk.string("backing")
+        if let limit = try disk.fields("rateLimit", known: rateLimitFields) {
+            let bytes = try limit.wholeNumber("bytesPerSecond")
+            let operations = try limit.wholeNumber("operationsPerSecond")
+            if bytes != nil || operations != nil {
+                result.rateLimit = .init(bytesPerSecond: bytes, operationsPerSecond: operations)
+            }
+        }
+        return result
+    }
+
+    private static func word<Word: RawRepresentable<String> & CaseIterable>(
+        _ fields: JSONFields, _ name: String
+    ) throws -> Word? {
+        guard let text = try fields.string(name) else { return nil }
+        guard let word = Word(rawValue: text) else {
+            let words = Word.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ServiceError(
+                .invalidArgument, "The field '\(fields.pointer(to: name))' is none of \(words).",
+                field: fields.pointer(to: name), expected: words)
+        }
+        return word
+    }
+
+    private static func missing(_ fields: JSONFields, _ name: String, _ expected: String) -> ServiceError {
+        let place = fields.pointer(to: name)
+        return ServiceError(.invalidArgument, "The field '\(place)' is missing.", field: place, expected: expected)
+    }
+}
+
+/// How the API shows a disk. Members that do not apply are left out.
+enum DiskOutput {
+    static func json(_ disk: DiskSource) -> JSONValue {
+        var object: JSONObject = [
+            "id": .string(disk.id), "path": .string(disk.path), "format": .string(disk.format.rawValue),
+            "readOnly": .bool(disk.isReadOnly), "serial": .string(disk.serial), "cache": .string(disk.cache.rawValue),
+        ]
+        if let backing = disk.backing { object["backing"] = .string(backing) }
+        if let limit = disk.rateLimit {
+            var limits = JSONObject()
+            limits["bytesPerSecond"] = limit.bytesPerSecond.map { JSONValue($0) }
+            limits["operationsPerSecond"] = limit.operationsPerSecond.map { JSONValue($0) }
+            object["rateLimit"] = .object(limits)
+        }
+        return .object(object)
+    }
+}
