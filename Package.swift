@@ -21,6 +21,11 @@ func test(_ name: String, _ dependencies: [Target.Dependency], resources: [Resou
     .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
+/// What several tests use.
+func support(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Tests/Support/\(name)", swiftSettings: strict)
+}
+
 let package = Package(
     name: "hvroot",
     products: [
@@ -157,9 +162,7 @@ let package = Package(
             ]),
 
         // tests
-        .target(
-            name: "TestHTTP", dependencies: ["JSON", "LinuxSystem", "CLinux"], path: "Tests/Support/TestHTTP",
-            swiftSettings: strict),
+        support("TestHTTP", ["JSON", "LinuxSystem", "CLinux"]),
         .target(
             name: "HypercallModel",
             dependencies: ["EmbeddedHypervisor", "Hypervisor", "HypercallABI", "HypercallCore"],
@@ -184,15 +187,22 @@ let package = Package(
             ]),
         // The same instructions on this processor, to compare with.
         .target(name: "CNativeInstruction", path: "Tests/Support/CNativeInstruction"),
-        .target(
-            name: "InstructionFuzzing", dependencies: ["InstructionEmulator", "HypercallABI"],
-            path: "Tests/Support/InstructionFuzzing", swiftSettings: strict),
+        support("FuzzSupport", []),
+        support("InstructionFuzzing", ["FuzzSupport", "InstructionEmulator", "HypercallABI"]),
+        support("HypercallFuzzing", ["FuzzSupport", "HypercallModel", "HypercallABI", "HypercallCore"]),
+        support(
+            "EmulatorFuzzing",
+            [
+                "FuzzSupport", "HypercallModel", "MshvEmulator", "EmbeddedHypervisor", "HypercallABI", "LinuxSystem",
+                "CMshv",
+            ]),
+        test("FuzzTests", ["FuzzSupport", "HypercallFuzzing", "InstructionFuzzing", "EmulatorFuzzing"]),
         test("InstructionTests", ["InstructionEmulator", "InstructionFuzzing", "CNativeInstruction", "HypercallABI"]),
         test(
             "MshvTests",
             [
                 "MshvHypervisor", "MshvEmulator", "MshvEmulatorEntry", "CMshvEmulatorEntry", "EmbeddedHypervisor",
-                "KvmEngine", "Hypervisor",
+                "KvmEngine", "Hypervisor", "EmulatorFuzzing",
                 "InstructionEmulator", "HypercallABI", "HypercallCore", "CDemoGuest", "LinuxSystem", "CLinux", "CMshv",
                 "hvrootctl",
             ]),
@@ -230,3 +240,34 @@ let package = Package(
         test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP", "hvrootd", "hvroot-partition"]),
     ]
 )
+
+// The fuzzers (scripts/fuzz), for which everything is built with libFuzzer's instrumentation.
+if Context.environment["HVROOT_FUZZ"] != nil {
+    func fuzzer(_ name: String, _ entry: String) -> Target {
+        .executableTarget(
+            name: "fuzz-\(name)", dependencies: ["FuzzDriver", .byName(name: entry)], path: "Tests/Fuzz/fuzz-\(name)",
+            swiftSettings: strict)
+    }
+    package.targets += [
+        .target(name: "CLibFuzzer", path: "Tests/Fuzz/CLibFuzzer"),
+        .target(
+            name: "FuzzDriver", dependencies: ["CLibFuzzer"], path: "Tests/Fuzz/FuzzDriver", swiftSettings: strict),
+        fuzzer("hypercalls", "HypercallFuzzing"),
+        fuzzer("messages", "HypercallFuzzing"),
+        fuzzer("instructions", "InstructionFuzzing"),
+        fuzzer("emulator", "EmulatorFuzzing"),
+    ]
+}
+
+// The benchmarks (Benchmarks/run).
+if Context.environment["HVROOT_BENCH"] != nil {
+    package.targets += [
+        .target(name: "CPortLoop", path: "Benchmarks/CPortLoop"),
+        .executableTarget(
+            name: "hvroot-bench",
+            dependencies: [
+                "CPortLoop", "EmbeddedHypervisor", "KvmEngine", "Hypervisor", "HypercallABI", "HypercallCore",
+                "LinuxSystem",
+            ], path: "Benchmarks/hvroot-bench", swiftSettings: strict),
+    ]
+}

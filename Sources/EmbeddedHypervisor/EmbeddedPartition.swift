@@ -65,6 +65,8 @@ final class EmbeddedPartition: PartitionHotPath {
         }
     }
 
+    var events: (any PartitionEvents)? { interrupts.withLock { $0?.events } }
+
     /// Makes the end of a level-triggered interrupt exit. Engines watch as many messages as an I/O APIC has pins: the
     /// one that came first gives way.
     func watchEnd(of message: IOAPICMessage) throws(HypervisorError) {

@@ -21,15 +21,21 @@ enum HypervisorRegister {
 
     /// Whether messages that wait may be deliverable once the register is set.
     static func isSynIC(_ name: RegisterName) -> Bool {
-        switch name {
+        if processorRegisters.contains(name.rawValue) { return false }
+        return switch name {
         case .eom, .scontrol, .simp: true
         default: (RegisterName.sint0.rawValue...RegisterName.sint15.rawValue).contains(name.rawValue)
         }
     }
 
+    /// General, control, segment, table, debug and floating-point registers, and MSRs of the processor.
+    private static let processorRegisters: Range<UInt32> = 0x2_0000..<0x9_0000
+
     /// - Returns: nil for a register that is the engine's alone.
     static func rule(for name: RegisterName) -> HypervisorRegister? {
-        switch name {
+        // Most calls are about these, and lists of registers are long.
+        if processorRegisters.contains(name.rawValue) { return nil }
+        return switch name {
         case .explicitSuspend, .interceptSuspend, .dispatchSuspend: .suspension
         case .vpIndex, .vpRuntime, .timeRefCount, .sversion: .readOnly
         case .deliverabilityNotifications, .pendingEvent1: .absent

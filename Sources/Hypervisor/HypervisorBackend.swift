@@ -59,4 +59,10 @@ package protocol PartitionHotPath: AnyObject, Sendable {
     func virtualProcessor(_ index: VPIndex) throws(HypercallStatus) -> any VirtualProcessor
     func signalMSI(address: UInt64, data: UInt32) throws(HypervisorError)
     func setIOAPICMessages(_ messages: [IOAPICMessage?]) throws(HypervisorError)
+    /// Nil where the hypervisor joins no eventfds with its partitions.
+    var events: (any PartitionEvents)? { get }
+}
+
+extension PartitionHotPath {
+    package var events: (any PartitionEvents)? { nil }
 }

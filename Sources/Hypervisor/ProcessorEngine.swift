@@ -50,6 +50,9 @@ package protocol EnginePartition: AnyObject, Sendable {
     /// Tells which message each I/O APIC pin sends, so that the end of a level-triggered interrupt can exit.
     func setIOAPICMessages(_ messages: [IOAPICMessage?]) throws(HypervisorError)
 
+    /// Nil where the engine joins no eventfds with its partitions.
+    var events: (any PartitionEvents)? { get }
+
     /// Says which of the guest's actions exit from now on (HV_INTERCEPT_TYPE, TLFS, "Intercepts"): `access` 0 takes the
     /// wish back.
     ///
@@ -71,6 +74,8 @@ package protocol EnginePartition: AnyObject, Sendable {
 }
 
 extension EnginePartition {
+    package var events: (any PartitionEvents)? { nil }
+
     /// An engine that can't tells so when it is asked for pages.
     package func setDirtyTracking(_ isOn: Bool) throws(HypervisorError) {}
 

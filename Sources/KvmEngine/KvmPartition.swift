@@ -8,6 +8,7 @@ import LinuxSystem
 final class KvmPartition: EnginePartition {
     private let engine: KvmEngine
     let machine: KvmMachine
+    private let kvmEvents: KvmEvents
     private let vpCount: Int
 
     init(engine: KvmEngine, configuration: EnginePartitionConfiguration) throws(HypervisorError) {
@@ -18,6 +19,7 @@ final class KvmPartition: EnginePartition {
             let descriptor = FileDescriptor(
                 owning: try retryingInterrupts { hv_ioctl_int(number, HV_KVM_CREATE_VM, 0) })
             machine = KvmMachine(descriptor: descriptor, slotLimit: engine.slotLimit)
+            kvmEvents = KvmEvents(machine)
         } catch {
             throw HypervisorError("KVM cannot make a VM: \(error)")
         }
@@ -72,23 +74,9 @@ final class KvmPartition: EnginePartition {
         }
     }
 
-    func setIOAPICMessages(_ messages: [IOAPICMessage?]) throws(HypervisorError) {
-        guard messages.count <= Int(HV_KVM_IOAPIC_PINS) else {
-            throw HypervisorError("an I/O APIC of \(messages.count) pins; there are \(HV_KVM_IOAPIC_PINS)")
-        }
-        var table = hv_kvm_irq_routing()
-        for (pin, message) in messages.enumerated() {
-            guard let message else { continue }
-            // KVM learns from the trigger mode in the message (bit 15, with "assert", bit 14) whose end must exit.
-            let data = message.isLevelTriggered ? message.data | 0xC000 : message.data & ~0xC000
-            hv_kvm_add_msi_route(&table, UInt32(pin), message.address, data)
-        }
-        do {
-            try machine.descriptor.ioctl(HV_KVM_SET_GSI_ROUTING, &table)
-        } catch {
-            throw HypervisorError("KVM refuses the I/O APIC's messages: \(error)")
-        }
-    }
+    func setIOAPICMessages(_ messages: [IOAPICMessage?]) throws(HypervisorError) { try kvmEvents.setPins(messages) }
+
+    var events: (any PartitionEvents)? { kvmEvents }
 
     func close() { machine.close() }
 

@@ -39,21 +39,36 @@ final class Irqfd: Sendable {
     }
 }
 
-/// The one thread that waits for all irqfds of the process. It begins with the first of them.
+/// The one thread that waits for all irqfds of the process. It begins with the first of them and ends with the last.
 final class IrqfdPump: Sendable {
     private struct State {
-        var epoll: EpollSet?
+        var loop: Loop?
         var irqfds: [UInt64: Irqfd] = [:]
         var next: UInt64 = 0
+    }
+
+    /// What a thread waits for.
+    private final class Loop: Sendable {
+        static let end = UInt64.max
+        let epoll: EpollSet
+        private let ending: EventFD
+
+        init() throws(Errno) {
+            epoll = try EpollSet()
+            ending = try EventFD()
+            try epoll.add(ending.raw, token: Self.end)
+        }
+
+        func end() { ending.signal() }
     }
 
     private let state = Mutex(State())
 
     func add(_ irqfd: Irqfd) throws(Errno) {
         try state.withLock { state throws(Errno) in
-            let epoll = try self.epoll(&state)
+            let loop = try self.loop(&state)
             let token = state.next
-            try epoll.add(irqfd.event.raw, token: token)
+            try loop.epoll.add(irqfd.event.raw, token: token)
             state.next = token &+ 1
             state.irqfds[token] = irqfd
         }
@@ -62,27 +77,31 @@ final class IrqfdPump: Sendable {
     func remove(_ irqfd: Irqfd) {
         state.withLock { state in
             guard let token = state.irqfds.first(where: { $0.value === irqfd })?.key else { return }
-            state.epoll?.remove(irqfd.event.raw)
+            state.loop?.epoll.remove(irqfd.event.raw)
             state.irqfds[token] = nil
+            guard state.irqfds.isEmpty else { return }
+            state.loop?.end()
+            state.loop = nil
         }
     }
 
-    private func epoll(_ state: inout State) throws(Errno) -> EpollSet {
-        if let epoll = state.epoll { return epoll }
-        let epoll = try EpollSet()
+    private func loop(_ state: inout State) throws(Errno) -> Loop {
+        if let loop = state.loop { return loop }
+        let loop = try Loop()
         try SystemThread.withSignalsBlocked { () throws(Errno) in
-            // It ends with the process. The pump lives as long, in the one emulator that a process has.
-            try SystemThread(name: "mshv-irqfd") { [self] in
-                while true { pump(epoll.wait(milliseconds: nil)) }
-            }.detach()
+            try SystemThread(name: "mshv-irqfd") { [self] in while fire(loop.epoll.wait(milliseconds: nil)) {} }
+                .detach()
         }
-        state.epoll = epoll
-        return epoll
+        state.loop = loop
+        return loop
     }
 
-    private func pump(_ ready: [Readiness]) {
+    /// - Returns: whether the thread goes on.
+    private func fire(_ ready: [Readiness]) -> Bool {
         for readiness in ready {
+            if readiness.token == Loop.end { return false }
             state.withLock { $0.irqfds[readiness.token] }?.fire()
         }
+        return true
     }
 }

@@ -10,8 +10,8 @@ import Synchronization
 struct InterruptRoutes {
     /// Of the I/O APIC's pins, which are the first global interrupts.
     var pins: [IOAPICMessage?] = []
-    /// Of the devices', by global interrupt.
-    var devices: [UInt32: MshvPartition.Route] = [:]
+    /// Of the devices' eventfds.
+    var devices = EventInterrupts()
 
     /// Whether the I/O APIC sends this message as a level-triggered one.
     func isLevelTriggered(address: UInt64, data: UInt32) -> Bool {
@@ -44,20 +44,7 @@ struct MSIMessage {
     }
 }
 
-extension MshvPartition {
-    /// The message of a global interrupt number.
-    package struct Route: Equatable, Sendable {
-        package var address: UInt64
-        package var data: UInt32
-        package init(address: UInt64, data: UInt32) {
-            self.address = address
-            self.data = data
-        }
-    }
-
-    /// Global interrupts that are pins of the I/O APIC; devices' come behind them.
-    package static let pinCount: UInt32 = 24
-
+extension MshvPartition: PartitionEvents {
     /// HvCallAssertVirtualInterrupt: the hypervisor's local APICs get the message. A level-triggered one (that of an I/O
     /// APIC pin that is, or with bit 15 of its data) ends with an `apicEOI` exit.
     package func signalMSI(address: UInt64, data: UInt32) throws(HypervisorError) {
@@ -80,28 +67,41 @@ extension MshvPartition {
     }
 
     package func setIOAPICMessages(_ messages: [IOAPICMessage?]) throws(HypervisorError) {
-        guard messages.count <= Int(Self.pinCount) else {
-            throw HypervisorError("an I/O APIC of \(messages.count) pins; there are \(Self.pinCount)")
+        guard messages.count <= Int(EventInterrupts.pinCount) else {
+            throw HypervisorError("an I/O APIC of \(messages.count) pins; there are \(EventInterrupts.pinCount)")
         }
         try route { $0.pins = messages }
     }
 
-    /// Says which messages the devices' global interrupts send; those not named have none any more.
-    ///
-    /// - Parameter routes: by global interrupt, `pinCount` up to 4095.
-    package func setMSIRouting(_ routes: [UInt32: Route]) throws(HypervisorError) {
-        let allowed = Self.pinCount..<UInt32(MSHV_MAX_GUEST_IRQS)
-        if let wrong = routes.keys.first(where: { !allowed.contains($0) }) {
-            throw HypervisorError("the global interrupt \(wrong); those of devices are 24 to 4095")
+    package var events: (any PartitionEvents)? { self }
+
+    package func setMessage(_ message: InterruptMessage?, of event: EventFD) throws(HypervisorError) {
+        guard let message else {
+            return try route { routes throws(HypervisorError) in
+                guard let entry = routes.devices.entry(of: event) else { return }
+                try unregisterIrqfd(eventfd: event.raw, gsi: entry.number)
+                routes.devices.remove(event)
+            }
         }
-        try route { $0.devices = routes }
+        // The driver looks the route up when it is given the eventfd: so that goes first.
+        let isNew = interrupts.withLock { $0.devices.entry(of: event) == nil }
+        try route { routes throws(HypervisorError) in try routes.devices.set(message, of: event) }
+        guard isNew, let entry = interrupts.withLock({ $0.devices.entry(of: event) }) else { return }
+        do throws(HypervisorError) {
+            try registerIrqfd(eventfd: event.raw, gsi: entry.number)
+        } catch {
+            try? route { $0.devices.remove(event) }
+            throw error
+        }
     }
 
     /// Changes the routes and tells the driver all of them.
-    private func route(_ change: (inout InterruptRoutes) -> Void) throws(HypervisorError) {
-        try interrupts.withLock { routes throws(HypervisorError) in
-            let before = routes
-            change(&routes)
+    private func route(
+        _ change: (inout InterruptRoutes) throws(HypervisorError) -> Void
+    ) throws(HypervisorError) {
+        try interrupts.withLock { current throws(HypervisorError) in
+            var routes = current
+            try change(&routes)
             var entries: [mshv_user_irq_entry] = []
             for (pin, message) in routes.pins.enumerated() {
                 guard let message else { continue }
@@ -111,15 +111,15 @@ extension MshvPartition {
                         UInt32(pin), message.address,
                         message.isLevelTriggered ? data | MSIMessage.triggerBits : data))
             }
-            for (number, route) in routes.devices.sorted(by: { $0.key < $1.key }) {
-                entries.append(Self.entry(number, route.address, route.data))
+            for entry in routes.devices.all {
+                entries.append(Self.entry(entry.number, entry.message.address, entry.message.data))
             }
             do throws(Errno) {
                 try send(entries)
             } catch {
-                routes = before
                 throw HypervisorError("partition \(id): the driver refuses \(entries.count) interrupt routes: \(error)")
             }
+            current = routes
         }
     }
 
@@ -174,33 +174,25 @@ extension MshvPartition {
         }
     }
 
-    /// From now on a guest's write to `gpa` signals `eventfd` instead of being an exit.
-    ///
-    /// - Parameters:
-    ///   - size: 1, 2, 4 or 8 bytes; 0 for any.
-    ///   - value: nil for every value.
-    package func registerDoorbell(gpa: UInt64, size: UInt8, value: UInt64?, eventfd: Int32) throws(HypervisorError) {
-        try doorbell(gpa, size, value, eventfd, flags: 0)
+    package func addDoorbell(_ doorbell: DoorbellWrite, _ event: EventFD) throws(HypervisorError) {
+        try ring(doorbell, event, flags: 0)
     }
 
-    /// The end of `registerDoorbell`, with the same arguments.
-    package func unregisterDoorbell(gpa: UInt64, size: UInt8, value: UInt64?, eventfd: Int32) throws(HypervisorError) {
-        try doorbell(gpa, size, value, eventfd, flags: HV_MSHV_IOEVENTFD_DEASSIGN)
+    package func removeDoorbell(_ doorbell: DoorbellWrite, _ event: EventFD) throws(HypervisorError) {
+        try ring(doorbell, event, flags: HV_MSHV_IOEVENTFD_DEASSIGN)
     }
 
-    private func doorbell(
-        _ gpa: UInt64, _ size: UInt8, _ value: UInt64?, _ eventfd: Int32, flags: UInt32
-    ) throws(HypervisorError) {
+    private func ring(_ doorbell: DoorbellWrite, _ event: EventFD, flags: UInt32) throws(HypervisorError) {
         var request = mshv_user_ioeventfd()
-        request.addr = gpa
-        request.len = UInt32(size)
-        request.fd = eventfd
-        request.datamatch = value ?? 0
-        request.flags = flags | (value == nil ? 0 : HV_MSHV_IOEVENTFD_DATAMATCH)
+        request.addr = doorbell.gpa
+        request.len = UInt32(doorbell.size)
+        request.fd = event.raw
+        request.datamatch = doorbell.value ?? 0
+        request.flags = flags | (doorbell.value == nil ? 0 : HV_MSHV_IOEVENTFD_DATAMATCH)
         do throws(Errno) {
             try descriptor.call(HV_MSHV_PARTITION_IOEVENTFD, &request)
         } catch {
-            throw HypervisorError("partition \(id): the driver refuses a doorbell at 0x\(hex(gpa)): \(error)")
+            throw HypervisorError("partition \(id): the driver refuses a doorbell at 0x\(hex(doorbell.gpa)): \(error)")
         }
     }
 }

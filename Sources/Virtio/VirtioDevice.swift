@@ -1,4 +1,5 @@
 import GuestMemory
+import LinuxSystem
 
 /// What a virtio device does behind its transport.
 ///
@@ -23,11 +24,18 @@ package protocol VirtioDevice: AnyObject, Sendable {
     func start(_ queues: [VirtQueue?], features: UInt64, memory: GuestMemory, signals: any VirtioSignals)
     /// The driver made something available in a queue.
     func notify(queue: Int)
+    /// What a write to the queue's notification register signals by itself, instead of `notify`, from `start` on until
+    /// `stop`; nil: nothing, and every such write is a call of `notify`.
+    func doorbell(queue: Int) -> EventFD?
     /// Ends the use of the queues: when it returns nothing of the device touches guest memory.
     ///
     /// - Returns: the queues with their positions, for saving.
     @discardableResult
     func stop() -> [VirtQueue?]
+}
+
+extension VirtioDevice {
+    package func doorbell(queue: Int) -> EventFD? { nil }
 }
 
 /// What a device tells its driver. From any thread.

@@ -36,16 +36,19 @@ package final class VirtioPCI: Sendable {
 
     /// - Parameters:
     ///   - classCode: what the function says it is, for firmware and `lspci`.
+    ///   - events: takes over the device's interrupts and notifications where it can.
     ///   - deliver: sends an interrupt message to the partition's local APICs.
     ///   - report: is given one line for each rule that the driver broke.
     package init(
         _ device: any VirtioDevice, classCode: (base: UInt8, sub: UInt8), memory: GuestMemory,
+        events: (any DeviceEvents)? = nil,
         deliver: @escaping @Sendable (_ address: UInt64, _ data: UInt32) -> Void,
         report: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.device = device
-        let msix = MSIX(vectors: device.queueSizes.count + 1, deliver: deliver)
-        registers = Registers(device, memory: memory, msix: msix, report: report)
+        let msix = MSIX(vectors: device.queueSizes.count + 1, events: events, deliver: deliver)
+        registers = Registers(
+            device, memory: memory, msix: msix, doorbells: events.map(VirtioDoorbells.init), report: report)
         let window = MSIXWindow(msix)
         var space = PCIConfigurationSpace(
             PCIIdentity(
@@ -96,17 +99,20 @@ package final class VirtioPCI: Sendable {
         private let device: any VirtioDevice
         private let memory: GuestMemory
         private let msix: MSIX
+        private let doorbells: VirtioDoorbells?
         private let report: @Sendable (String) -> Void
         private let transport: Mutex<VirtioTransportState>
         /// Held while the device is started, stopped or notified, so that these do not overlap.
         private let commands = Mutex(())
 
         init(
-            _ device: any VirtioDevice, memory: GuestMemory, msix: MSIX, report: @escaping @Sendable (String) -> Void
+            _ device: any VirtioDevice, memory: GuestMemory, msix: MSIX, doorbells: VirtioDoorbells?,
+            report: @escaping @Sendable (String) -> Void
         ) {
             self.device = device
             self.memory = memory
             self.msix = msix
+            self.doorbells = doorbells
             self.report = report
             transport = Mutex(VirtioTransportState(queueSizes: device.queueSizes))
         }
@@ -154,6 +160,8 @@ package final class VirtioPCI: Sendable {
 
         func reset() { setStatus(0) }
 
+        func placed(at base: UInt64?) { doorbells?.move(to: base) }
+
         /// virtio 1.2, 2.1 and 3.1.1.
         private func setStatus(_ value: UInt8) {
             commands.withLock { _ in
@@ -195,11 +203,18 @@ package final class VirtioPCI: Sendable {
                 return needsReset(error)
             }
             device.start(queues, features: state.driverFeatures, memory: memory, signals: self)
+            doorbells?.set(
+                queues.indices.compactMap { queue in
+                    device.doorbell(queue: queue).map { (Region.notify + UInt64(queue) * notifyStep, $0) }
+                })
         }
 
         private func stop() {
             let wasRunning = transport.withLock { $0.isRunning }
-            if wasRunning { device.stop() }
+            if wasRunning {
+                doorbells?.set([])
+                device.stop()
+            }
             let sizes = device.queueSizes
             transport.withLock { state in
                 let generation = state.configurationGeneration

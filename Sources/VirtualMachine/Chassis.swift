@@ -56,19 +56,15 @@ final class Chassis: Sendable {
         try ports.insert(serial, at: UInt64(Platform.com1Port), count: Platform.com1Count)
         try ports.insert(CMOSClock(memorySize: memory.size), at: UInt64(Platform.cmosPort), count: Platform.cmosCount)
         try ports.insert(events, at: UInt64(Platform.eventPort), count: 1)
-        var virtio = [
+        func onPCI(_ device: any VirtioDevice, _ classCode: (base: UInt8, sub: UInt8)) -> VirtioPCI {
             VirtioPCI(
-                EntropyDevice(), classCode: (base: 0xFF, sub: 0x00), memory: memory,
-                deliver: { address, data in Self.deliver(address, data, to: partition) },
-                report: { Log.warning("a virtio driver broke a rule", ["reason": $0]) })
-        ]
-        virtio += disks.map { disk in
-            VirtioPCI(
-                disk.device(vpCount: vpCount), classCode: (base: 0x01, sub: 0x80), memory: memory,
+                device, classCode: classCode, memory: memory, events: partition.events.map(MachineEvents.init),
                 deliver: { address, data in Self.deliver(address, data, to: partition) },
                 report: { Log.warning("a virtio driver broke a rule", ["reason": $0]) })
         }
-        self.virtio = virtio
+        virtio =
+            [onPCI(EntropyDevice(), (base: 0xFF, sub: 0x00))]
+            + disks.map { onPCI($0.device(vpCount: vpCount), (base: 0x01, sub: 0x80)) }
         for device in virtio { try pci.insert(device.function) }
     }
 

@@ -234,6 +234,39 @@ private func endpoint(_ bars: [Int: PCIBaseAddressRegister], _ devices: [Int: an
         return (sent, msix, MSIXWindow(msix))
     }
 
+    @Test func eventsFollowTheTable() {
+        let sent = Sent()
+        let events = RecordedEvents()
+        let msix = MSIX(vectors: 2, events: events) { _, data in sent.messages.withLock { $0.append(UInt64(data)) } }
+        let window = MSIXWindow(msix)
+        window.write(offset: 0, size: 8, value: 0xFEE0_1000)
+        window.write(offset: 8, size: 8, value: 0x41)
+        #expect(events.messages.isEmpty)
+        msix.setControl(0x8000)
+        #expect(events.messages == [[0xFEE0_1000, 0x41]])
+        // The event stands for the message: nothing is called.
+        msix.trigger(0)
+        #expect(sent.all.isEmpty)
+        window.write(offset: 8, size: 4, value: 0x42)
+        #expect(events.messages == [[0xFEE0_1000, 0x42]])
+        // What was kept back is sent when it is let go.
+        window.write(offset: 12, size: 4, value: 1)
+        #expect(events.messages.isEmpty)
+        msix.trigger(0)
+        window.write(offset: 12, size: 4, value: 0)
+        #expect(events.messages == [[0xFEE0_1000, 0x42]] && sent.all == [0x42])
+        // A message that is refused goes by the call, and the old one ends.
+        events.state.withLock { $0.refuses = true }
+        window.write(offset: 8, size: 4, value: 0x43)
+        #expect(events.messages.isEmpty)
+        msix.trigger(0)
+        #expect(sent.all == [0x42, 0x43])
+        events.state.withLock { $0.refuses = false }
+        window.write(offset: 8, size: 4, value: 0x44)
+        msix.reset()
+        #expect(events.messages.isEmpty)
+    }
+
     @Test func masksHoldBackAndLetGo() {
         let (sent, msix, window) = Self.bench(2)
         window.write(offset: 16, size: 8, value: 0xFEE0_1003)

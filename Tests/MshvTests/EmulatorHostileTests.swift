@@ -1,5 +1,6 @@
 import CMshv
 import CMshvEmulatorEntry
+import EmulatorFuzzing
 import Glibc
 import LinuxSystem
 import Testing

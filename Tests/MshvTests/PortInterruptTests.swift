@@ -43,23 +43,43 @@ import Testing
     @Test func routesOfPinsAndDevicesAreOneTable() throws {
         let partition = try partition()
         try partition.setIOAPICMessages([IOAPICMessage(address: 0xFEE0_0000, data: 0x30, isLevelTriggered: false)])
-        try partition.setMSIRouting([30: .init(address: 0x1_FEE0_0000, data: 0x99)])
+        let event = try EventFD()
+        try partition.setMessage(InterruptMessage(address: 0x1_FEE0_0000, data: 0x99), of: event)
         let routes = try #require(port.driver.state.withLock { $0.routes.last })
-        #expect(routes.map(\.gsi) == [0, 30])
+        #expect(routes.map(\.gsi) == [0, 24])
         #expect(routes[1].address_hi == 1 && routes[1].address_lo == 0xFEE0_0000 && routes[1].data == 0x99)
-        #expect(throws: HypervisorError.self) { try partition.setMSIRouting([5: .init(address: 0, data: 0)]) }
+        try partition.setMessage(nil, of: event)
+        #expect(port.driver.state.withLock { $0.routes.last }?.map(\.gsi) == [0])
     }
 
-    @Test func eventDescriptorsAreRegistered() throws {
+    @Test func anEventKeepsItsInterrupt() throws {
         let partition = try partition()
-        try partition.registerIrqfd(eventfd: 11, gsi: 30)
-        try partition.registerIrqfd(eventfd: 12, gsi: 31, resamplefd: 13)
-        try partition.unregisterIrqfd(eventfd: 11, gsi: 30)
+        let events = [try EventFD(), try EventFD()]
+        for (number, event) in events.enumerated() {
+            try partition.setMessage(InterruptMessage(address: 0xFEE0_0000, data: UInt32(0x40 + number)), of: event)
+        }
+        try partition.setMessage(InterruptMessage(address: 0xFEE0_1000, data: 0x50), of: events[0])
+        try partition.setMessage(nil, of: events[0])
+        try partition.setMessage(nil, of: events[0])
         let irqfds = port.driver.state.withLock { $0.irqfds }
-        #expect(irqfds.map(\.flags) == [0, 2, 1])
-        #expect(irqfds.map(\.resamplefd) == [0, 13, 0])
-        try partition.registerDoorbell(gpa: 0xE000_0000, size: 4, value: 9, eventfd: 14)
-        try partition.unregisterDoorbell(gpa: 0xE000_0000, size: 4, value: nil, eventfd: 14)
+        #expect(irqfds.map(\.fd) == [events[0].raw, events[1].raw, events[0].raw])
+        #expect(irqfds.map(\.gsi) == [24, 25, 24])
+        #expect(irqfds.map(\.flags) == [0, 0, 1])
+        #expect(port.driver.state.withLock { $0.routes.last }?.map(\.data) == [0x41])
+    }
+
+    @Test func resamplingIsRegistered() throws {
+        let partition = try partition()
+        try partition.registerIrqfd(eventfd: 12, gsi: 3, resamplefd: 13)
+        let irqfds = port.driver.state.withLock { $0.irqfds }
+        #expect(irqfds.map(\.flags) == [2] && irqfds.map(\.resamplefd) == [13])
+    }
+
+    @Test func doorbellsAreRegistered() throws {
+        let partition = try partition()
+        let event = try EventFD()
+        try partition.addDoorbell(DoorbellWrite(gpa: 0xE000_0000, size: 4, value: 9), event)
+        try partition.removeDoorbell(DoorbellWrite(gpa: 0xE000_0000, size: 4, value: nil), event)
         let doorbells = port.driver.state.withLock { $0.doorbells }
         #expect(doorbells.map(\.flags) == [1, 4])
         #expect(doorbells[0].datamatch == 9 && doorbells[0].len == 4 && doorbells[0].addr == 0xE000_0000)

@@ -41,6 +41,10 @@ static const unsigned long HV_KVM_SET_IDENTITY_MAP_ADDR = KVM_SET_IDENTITY_MAP_A
 static const unsigned long HV_KVM_CREATE_VCPU = KVM_CREATE_VCPU;
 static const unsigned long HV_KVM_SET_GSI_ROUTING = KVM_SET_GSI_ROUTING;
 static const unsigned long HV_KVM_SIGNAL_MSI = KVM_SIGNAL_MSI;
+static const unsigned long HV_KVM_IRQFD = KVM_IRQFD;
+static const unsigned long HV_KVM_IOEVENTFD = KVM_IOEVENTFD;
+static const unsigned HV_KVM_IOEVENTFD_DATAMATCH = KVM_IOEVENTFD_FLAG_DATAMATCH;
+static const unsigned HV_KVM_IOEVENTFD_DEASSIGN = KVM_IOEVENTFD_FLAG_DEASSIGN;
 static const unsigned long HV_KVM_RUN = KVM_RUN;
 static const unsigned long HV_KVM_GET_REGS = KVM_GET_REGS;
 static const unsigned long HV_KVM_SET_REGS = KVM_SET_REGS;
@@ -86,25 +90,22 @@ struct hv_kvm_msrs {
     uint32_t pad;
     struct kvm_msr_entry entries[HV_KVM_MAX_MSRS];
 };
-struct hv_kvm_irq_routing {
-    uint32_t nr;
-    uint32_t flags;
-    struct kvm_irq_routing_entry entries[HV_KVM_IOAPIC_PINS];
-};
 _Static_assert(offsetof(struct hv_kvm_cpuid, entries) == sizeof(struct kvm_cpuid2), "kvm_cpuid2");
 _Static_assert(offsetof(struct hv_kvm_msrs, entries) == sizeof(struct kvm_msrs), "kvm_msrs");
-_Static_assert(offsetof(struct hv_kvm_irq_routing, entries) == sizeof(struct kvm_irq_routing), "kvm_irq_routing");
+_Static_assert(sizeof(struct kvm_irq_routing) == 8, "kvm_irq_routing");
+_Static_assert(sizeof(struct kvm_irqfd) == 32, "kvm_irqfd");
+_Static_assert(sizeof(struct kvm_ioeventfd) == 64, "kvm_ioeventfd");
 
-// Adds the route "this GSI sends this message"; the caller keeps to HV_KVM_IOAPIC_PINS entries.
-static inline void hv_kvm_add_msi_route(struct hv_kvm_irq_routing *table, uint32_t gsi, uint64_t address, uint32_t data) {
-    if (table->nr >= HV_KVM_IOAPIC_PINS) return;
-    struct kvm_irq_routing_entry *entry = &table->entries[table->nr++];
-    memset(entry, 0, sizeof *entry);
-    entry->gsi = gsi;
-    entry->type = KVM_IRQ_ROUTING_MSI;
-    entry->u.msi.address_lo = (uint32_t)address;
-    entry->u.msi.address_hi = (uint32_t)(address >> 32);
-    entry->u.msi.data = data;
+// The route "this GSI sends this message".
+static inline struct kvm_irq_routing_entry hv_kvm_msi_route(uint32_t gsi, uint64_t address, uint32_t data) {
+    struct kvm_irq_routing_entry entry;
+    memset(&entry, 0, sizeof entry);
+    entry.gsi = gsi;
+    entry.type = KVM_IRQ_ROUTING_MSI;
+    entry.u.msi.address_lo = (uint32_t)address;
+    entry.u.msi.address_hi = (uint32_t)(address >> 32);
+    entry.u.msi.data = data;
+    return entry;
 }
 
 // The parts of the shared kvm_run page that a run needs, read once after KVM_RUN.

@@ -82,13 +82,15 @@ package final class BlockDevice: VirtioDevice {
     }
 
     private func startThreads(
-        _ queues: [VirtQueue?], features: UInt64, _ memory: GuestMemory, _ signals: any VirtioSignals
+        _ queues: [VirtQueue?], wakes: [EventFD?] = [], features: UInt64, _ memory: GuestMemory,
+        _ signals: any VirtioSignals
     ) -> [BlockQueueThread?] {
         queues.enumerated().map { index, queue in
             guard let queue else { return nil }
             do {
                 return try BlockQueueThread(
-                    queue, index: index, target: target, memory: memory, features: features, signals: signals,
+                    queue, wake: wakes.indices.contains(index) ? wakes[index] : nil, index: index, target: target,
+                    memory: memory, features: features, signals: signals,
                     report: report)
             } catch {
                 report("queue \(index) of a disk has no thread: \(error)")
@@ -102,6 +104,13 @@ package final class BlockDevice: VirtioDevice {
         running.withLock { running in
             guard let queues = running?.queues, queues.indices.contains(queue) else { return }
             queues[queue]?.wake.signal()
+        }
+    }
+
+    package func doorbell(queue: Int) -> EventFD? {
+        running.withLock { running in
+            guard let queues = running?.queues, queues.indices.contains(queue) else { return nil }
+            return queues[queue]?.wake
         }
     }
 
@@ -135,7 +144,8 @@ package final class BlockDevice: VirtioDevice {
             state.queues = queues.map { queue in
                 queue.map { .init(layout: $0.layout, position: $0.position) }
             }
-            now.queues = startThreads(queues, features: now.features, now.memory, now.signals)
+            now.queues = startThreads(
+                queues, wakes: now.queues.map { $0?.wake }, features: now.features, now.memory, now.signals)
             current = now
             return state
         }

@@ -16,12 +16,14 @@ final class BlockQueueThread: Sendable {
         init(_ queue: VirtQueue) { self.queue = Mutex(queue) }
     }
 
+    /// - Parameter before: what woke the thread that this one goes on for; nil: there was none.
     /// - Throws: `Errno` or `BlockStorageError` where the host has no descriptors or threads left.
     init(
-        _ queue: VirtQueue, index: Int, target: BlockTarget, memory: GuestMemory, features: UInt64,
+        _ queue: VirtQueue, wake before: EventFD? = nil, index: Int, target: BlockTarget, memory: GuestMemory,
+        features: UInt64,
         signals: any VirtioSignals, report: @escaping @Sendable (String) -> Void
     ) throws {
-        let wake = try EventFD()
+        let wake = try before ?? EventFD()
         let shared = Shared(queue)
         self.wake = wake
         self.shared = shared

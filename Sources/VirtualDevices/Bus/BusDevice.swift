@@ -10,6 +10,12 @@ package protocol BusDevice: AnyObject, Sendable {
     func write(offset: UInt64, size: Int, value: UInt64)
     /// Puts the device where the machine's reset puts it. Host-side settings stay.
     func reset()
+    /// The device's range of a PCI function begins at `base` of the bus from now on; nil: it is nowhere.
+    func placed(at base: UInt64?)
+}
+
+extension BusDevice {
+    package func placed(at base: UInt64?) {}
 }
 
 /// How wide accesses reach registers of one byte: as on the ISA bus, a word is two byte accesses at rising addresses.

@@ -39,6 +39,12 @@ package final class MSIX: Sendable {
             return entries[vector]
         }
 
+        /// The message of each vector that nothing holds back.
+        var sendable: [Entry?] {
+            let isSilent = !isEnabled || isFunctionMasked
+            return entries.map { isSilent || $0.isMasked ? nil : $0 }
+        }
+
         /// The pending messages that nothing holds back any more.
         mutating func takeReleased() -> [Entry] {
             guard isEnabled, !isFunctionMasked else { return [] }
@@ -54,14 +60,21 @@ package final class MSIX: Sendable {
     package let vectors: Int
     private let state: Mutex<State>
     private let deliver: @Sendable (_ address: UInt64, _ data: UInt32) -> Void
+    private let events: MSIXEvents?
 
     /// - Parameters:
     ///   - vectors: 1...2048; a value outside is taken as the nearer end.
+    ///   - events: joins an eventfd with each vector; nil: every message is a call of `deliver`.
     ///   - deliver: sends a message to the partition's local APICs.
-    package init(vectors: Int, deliver: @escaping @Sendable (_ address: UInt64, _ data: UInt32) -> Void) {
-        self.vectors = min(max(vectors, 1), Self.maximumVectors)
-        state = Mutex(State(vectors: self.vectors))
+    package init(
+        vectors: Int, events: (any DeviceEvents)? = nil,
+        deliver: @escaping @Sendable (_ address: UInt64, _ data: UInt32) -> Void
+    ) {
+        let count = min(max(vectors, 1), Self.maximumVectors)
+        self.vectors = count
+        state = Mutex(State(vectors: count))
         self.deliver = deliver
+        self.events = events.map { MSIXEvents($0, vectors: count) }
     }
 
     /// All of it as one value, for saving; setting it restores.
@@ -70,6 +83,7 @@ package final class MSIX: Sendable {
         set {
             guard newValue.entries.count == vectors, newValue.isPending.count == vectors else { return }
             state.withLock { $0 = newValue }
+            updateEvents()
         }
     }
 
@@ -79,10 +93,16 @@ package final class MSIX: Sendable {
 
     /// Sends the message of `vector`, or keeps it pending.
     package func trigger(_ vector: Int) {
-        if let message = state.withLock({ $0.trigger(vector) }) { deliver(message.address, message.data) }
+        guard let message = state.withLock({ $0.trigger(vector) }) else { return }
+        if events?.signal(vector, message) != true { deliver(message.address, message.data) }
     }
 
-    package func reset() { state.withLock { $0 = State(vectors: vectors) } }
+    package func reset() {
+        state.withLock { $0 = State(vectors: vectors) }
+        updateEvents()
+    }
+
+    private func updateEvents() { events?.update { state.withLock { $0.sendable } } }
 
     // MARK: The capability
 
@@ -103,6 +123,7 @@ package final class MSIX: Sendable {
             state.isFunctionMasked = control & 0x4000 != 0
             return state.takeReleased()
         }
+        updateEvents()
         for message in released { deliver(message.address, message.data) }
     }
 
@@ -125,6 +146,7 @@ package final class MSIX: Sendable {
             state.entries[vector].words = words
             return state.takeReleased()
         }
+        updateEvents()
         for message in released { deliver(message.address, message.data) }
     }
 

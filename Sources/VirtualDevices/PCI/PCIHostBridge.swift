@@ -82,7 +82,7 @@ package final class PCIHostBridge: Sendable {
     package func remove(at slot: Int) -> (any PCIFunction)? {
         state.withLock { state in
             guard slot > 0, let entry = state.slots.removeValue(forKey: slot) else { return nil }
-            for range in entry.mapped { unmap(range) }
+            for range in entry.mapped { unmap(range, of: entry.function) }
             for (base, bar) in entry.allocated { state.windows.free(base, of: bar) }
             return entry.function
         }
@@ -125,18 +125,22 @@ package final class PCIHostBridge: Sendable {
     private func remap(_ slot: Int, _ state: inout State) {
         guard var entry = state.slots[slot] else { return }
         let wanted = Set(entry.function.decodedRanges)
-        for range in entry.mapped.subtracting(wanted) { unmap(range) }
+        for range in entry.mapped.subtracting(wanted) { unmap(range, of: entry.function) }
         entry.mapped.formIntersection(wanted)
         for range in wanted.subtracting(entry.mapped) {
             guard let device = entry.function.device(ofBAR: range.bar) else { continue }
             let bus = range.isPort ? ports : mmio
             guard (try? bus.insert(device, at: range.base, count: range.size)) != nil else { continue }
             entry.mapped.insert(range)
+            device.placed(at: range.base)
         }
         state.slots[slot] = entry
     }
 
-    private func unmap(_ range: PCIDecodedRange) { (range.isPort ? ports : mmio).remove(at: range.base) }
+    private func unmap(_ range: PCIDecodedRange, of function: any PCIFunction) {
+        (range.isPort ? ports : mmio).remove(at: range.base)
+        function.device(ofBAR: range.bar)?.placed(at: nil)
+    }
 }
 
 /// Vendor identifiers.

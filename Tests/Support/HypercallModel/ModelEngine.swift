@@ -4,11 +4,11 @@ import Synchronization
 
 /// An engine that executes nothing, and says of every page what it was told. It complains where the hypervisor breaks
 /// the engine's contract.
-final class ModelEngine: ProcessorEngine {
-    let description = HypervisorDescription(kind: .simulated, detail: "the model's engine", isEmulated: false)
+package final class ModelEngine: ProcessorEngine {
+    package let description = HypervisorDescription(kind: .simulated, detail: "the model's engine", isEmulated: false)
     let partitions = Mutex<[UInt64: ModelEnginePartition]>([:])
 
-    func createPartition(
+    package func createPartition(
         _ configuration: EnginePartitionConfiguration
     ) throws(HypervisorError) -> any EnginePartition {
         let partition = ModelEnginePartition(isWhole: isWhole)
@@ -17,7 +17,7 @@ final class ModelEngine: ProcessorEngine {
     }
 
     private let isWhole: Bool
-    init(isWhole: Bool) { self.isWhole = isWhole }
+    package init(isWhole: Bool) { self.isWhole = isWhole }
 
     func partition(_ id: UInt64) -> ModelEnginePartition? { partitions.withLock { $0[id] } }
 

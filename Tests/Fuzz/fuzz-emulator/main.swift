@@ -1,0 +1,4 @@
+import EmulatorFuzzing
+import FuzzDriver
+
+FuzzDriver.run(EmulatorFuzzing.run)

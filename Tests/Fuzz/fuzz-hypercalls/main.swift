@@ -1,0 +1,4 @@
+import FuzzDriver
+import HypercallFuzzing
+
+FuzzDriver.run(HypercallFuzzing.run)

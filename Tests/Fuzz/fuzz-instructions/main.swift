@@ -1,0 +1,4 @@
+import FuzzDriver
+import InstructionFuzzing
+
+FuzzDriver.run(InstructionFuzzing.run)
