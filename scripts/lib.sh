@@ -13,7 +13,7 @@ run_packages=(curl)
 # What the tests need beside the build: the test host (QEMU, busybox, and tools to unpack and shrink its kernel),
 # iasl to read our ACPI tables back, and python3 for the scripts.
 test_packages=(
-    curl python3 python3-yaml qemu-system-x86 busybox-static lz4 xz-utils zstd acpica-tools e2fsprogs
+    curl python3 python3-yaml qemu-system-x86 busybox-static lz4 xz-utils zstd acpica-tools e2fsprogs qemu-utils
 )
 
 say() { printf '%s\n' "$*"; }

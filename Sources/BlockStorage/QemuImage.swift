@@ -75,7 +75,9 @@ final class QemuServer: Sendable {
             do throws(BlockStorageError) {
                 return try startOnce(disk, directory: directory, connections: connections)
             } catch {
-                guard error.description.hasPrefix(disk.path + inUse), monotonicNanoseconds() < deadline else { throw error }
+                guard error.description.hasPrefix(disk.path + inUse), monotonicNanoseconds() < deadline else {
+                    throw error
+                }
                 usleep(100_000)
             }
         }
