@@ -4,8 +4,8 @@ import TestHTTP
 
 /// Programs of this package, and starting them as a user would.
 enum Programs {
-    /// Whether guests can run here.
     static let hasQemuTools = access("/usr/bin/qemu-img", X_OK) == 0 && access("/usr/bin/qemu-nbd", X_OK) == 0
+    /// Whether guests can run here.
     static let hasKvm = access("/dev/kvm", R_OK | W_OK) == 0
 
     /// The hypervisors that run guest code. There is no Microsoft hypervisor where tests run: `mshv` is the emulator.
