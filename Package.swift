@@ -98,6 +98,7 @@ let package = Package(
         swift("GuestMemory", ["LinuxSystem"]),
         swift("VirtualDevices", ["LinuxSystem"]),
         swift("BlockStorage", ["LinuxSystem", "CLinux", "CURing"]),
+        swift("ImageStore", ["BlockStorage", "LinuxSystem", "CLinux", "COpenSSL"]),
         swift("Virtio", ["VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem", "CLinux"]),
         swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
@@ -117,8 +118,8 @@ let package = Package(
         swift(
             "PartitionManager",
             [
-                "WorkerProtocol", "VirtualMachine", "BlockStorage", "BootLoader", "VirtualDevices", "Hypervisor",
-                "HypercallABI", "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "MshvHypervisor",
+                "WorkerProtocol", "VirtualMachine", "ImageStore", "BlockStorage", "BootLoader", "VirtualDevices",
+                "Hypervisor", "HypercallABI", "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "MshvHypervisor",
                 "HostInventory",
                 "CSQLite", "CLinux", "JSON", "LinuxSystem", "Log",
             ]),
@@ -127,8 +128,8 @@ let package = Package(
         swift(
             "ManagementService",
             [
-                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "BlockStorage", "BootLoader",
-                "JSON", "LinuxSystem", "Log",
+                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "ImageStore", "BlockStorage",
+                "BootLoader", "JSON", "LinuxSystem", "Log",
             ]),
 
         // front ends: wire formats
@@ -208,6 +209,7 @@ let package = Package(
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
         test("BlockStorageTests", ["BlockStorage", "LinuxSystem", "CLinux"]),
+        test("ImageStoreTests", ["ImageStore", "BlockStorage", "LinuxSystem", "CLinux"]),
         test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem"]),
         test(
             "MachineTests",
@@ -226,8 +228,8 @@ let package = Package(
         test(
             "ManagerTests",
             [
-                "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BlockStorage",
-                "BootLoader",
+                "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "ImageStore",
+                "BlockStorage", "BootLoader",
                 "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
             ]),
         test(

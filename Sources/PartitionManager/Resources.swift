@@ -18,6 +18,8 @@ package struct VMSpecification: Sendable, Equatable {
     package var labels: [String: String] = [:]
     /// In the order in which the guest finds them.
     package var disks: [DiskSource] = []
+    /// What the guest's cloud-init is given.
+    package var cloudInit: CloudInit?
     /// Members that only the simulated hypervisor uses.
     package var simulation: SimulationModel?
 
@@ -36,6 +38,8 @@ package struct VMPatch: Sendable, Equatable {
     package var loadAddress: UInt64??
     /// All of them, in place of those there were.
     package var disks: [DiskSource]?
+    /// Some(nil): none any more.
+    package var cloudInit: CloudInit??
     package init() {}
 }
 
@@ -104,12 +108,20 @@ package struct VMResource: Sendable, Equatable {
 package struct OperationResource: Sendable, Equatable {
     package enum Verb: String, Sendable, CaseIterable {
         case start, stop, shutdown, pause, resume, reset, delete
+        // Of an image and of a volume.
+        case importImage, createVolume
+
+        /// Whether it is about an image or a volume, and no VM.
+        package var isAboutStorage: Bool { self == .importImage || self == .createVolume }
     }
     package enum Status: String, Sendable { case running, succeeded, failed }
 
     package var id: String
     package var verb: Verb
+    /// Empty where it is about no VM.
     package var vmID: String
+    package var imageID: String?
+    package var volumeID: String?
     package var status: Status
     /// Why it failed.
     package var error: ServiceError?
@@ -135,10 +147,12 @@ package struct EventRecord: Sendable, Equatable {
     package var sequence: UInt64
     /// Nanoseconds since 1970.
     package var time: UInt64
-    /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `operation.created`, `operation.ended`.
+    /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `operation.created`, `operation.ended`,
+    /// and `created`, `updated` and `deleted` of `image.` and `volume.`.
     package var type: String
+    /// Empty where it is about no VM.
     package var vmID: String
-    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`.
+    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`, `image`, `volume`.
     package var details: JSONObject
 
     package init(sequence: UInt64, time: UInt64, type: String, vmID: String, details: JSONObject) {

@@ -19,6 +19,7 @@ private let layers: [(name: String, targets: [String])] = [
     ("mshv emulator's entry", ["MshvEmulatorEntry", "CMshvEmulatorPreload"]),
     ("guest code and memory", ["CDemoGuest", "GuestMemory"]),
     ("machine parts", ["VirtualDevices", "BootLoader", "BlockStorage"]),
+    ("image files", ["ImageStore"]),
     ("virtio", ["Virtio"]),
     ("machine", ["VirtualMachine"]),
     ("host", ["HostInventory"]),

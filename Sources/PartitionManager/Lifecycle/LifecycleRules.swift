@@ -75,7 +75,7 @@ package enum LifecycleRules {
         switch verb {
         case .start: .starting
         case .stop, .shutdown, .delete: .stopping
-        case .pause, .resume, .reset: nil
+        case .pause, .resume, .reset, .importImage, .createVolume: nil
         }
     }
 
@@ -86,7 +86,7 @@ package enum LifecycleRules {
         case .stop, .shutdown: .stopped
         case .pause: .paused
         case .delete: .deleted
-        case .reset: nil
+        case .reset, .importImage, .createVolume: nil
         }
     }
 
@@ -126,7 +126,7 @@ package enum LifecycleRules {
         of verb: OperationResource.Verb, when end: GuestEnd, reason: StateReason
     ) -> ServiceError? {
         switch verb {
-        case .stop, .delete: return nil
+        case .stop, .delete, .importImage, .createVolume: return nil
         case .start, .shutdown:
             guard case .failed = end else { return nil }
             return ServiceError(.guestFailed, reason.message)

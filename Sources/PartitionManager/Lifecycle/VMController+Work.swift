@@ -24,7 +24,9 @@ extension VMController {
     ) async throws(ServiceError) -> VMResource {
         try await change { (draft) throws(ServiceError) in
             try entry.resource.check(revision: revision)
-            draft.record.specification = try body(entry.resource)
+            let specification = try body(entry.resource)
+            try core.storage.claim(specification.disks, vm: id)
+            draft.record.specification = specification
         }
         return entry.resource
     }
@@ -62,6 +64,8 @@ extension VMController {
         case .stop, .delete: await performStop(operation)
         case .shutdown: await performShutdown(operation)
         case .pause, .resume, .reset: await performCommand(operation)
+        // Not of a VM.
+        case .importImage, .createVolume: break
         }
     }
 
@@ -95,6 +99,7 @@ extension VMController {
         guard isActive(operation), let run = record.run else { return nil }
         do throws(ServiceError) {
             try await core.makeDirectories(of: id, clean: false)
+            try await makeSeed()
         } catch {
             return .failure(GuestFailure(code: "start-failed", message: error.detail))
         }

@@ -62,7 +62,7 @@ extension VMDraft {
             record.reason = StateReason(code: "requested", message: "Started as requested.")
             endActive(nil)
         // Taken up again: they decide by themselves.
-        case .stop, .shutdown, .delete, .reset: break
+        case .stop, .shutdown, .delete, .reset, .importImage, .createVolume: break
         case .pause, .resume, nil:
             let state: VMState = isPaused ? .paused : .running
             if record.state != state {

@@ -31,6 +31,7 @@ enum RecordCodec {
             "boot": .object(boot), "labels": .object(labels),
         ]
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(\.json)) }
+        object["cloudInit"] = specification.cloudInit?.json
         if let model = specification.simulation {
             var simulation: JSONObject = [
                 "seed": JSONValue(model.seed), "bootTime": JSONValue(model.bootTime),
@@ -63,6 +64,7 @@ enum RecordCodec {
         } catch {
             throw StoreError(.corrupt, "the disks of VM \(id) in the state store can't be read: \(error)")
         }
+        specification.cloudInit = CloudInit(value["cloudInit"])
         if let simulation = value["simulation"] {
             var model = SimulationModel()
             model.seed = simulation["seed"]?.uint64 ?? model.seed

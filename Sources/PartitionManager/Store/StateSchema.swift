@@ -20,7 +20,21 @@ enum StateSchema {
             vm_id TEXT NOT NULL, details TEXT NOT NULL
         ) STRICT;
         CREATE TABLE removals (vm_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+        """,
         """
+        CREATE TABLE images (
+            id TEXT PRIMARY KEY, file TEXT NOT NULL UNIQUE, format TEXT NOT NULL, virtual_size INTEGER NOT NULL,
+            file_size INTEGER NOT NULL, digest TEXT NOT NULL, labels TEXT NOT NULL, created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL, revision INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE volumes (
+            id TEXT PRIMARY KEY, file TEXT NOT NULL UNIQUE, format TEXT NOT NULL, size INTEGER NOT NULL, image TEXT,
+            method TEXT, backing_file TEXT REFERENCES images (file), labels TEXT NOT NULL, created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL, revision INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        ALTER TABLE operations ADD COLUMN image_id TEXT;
+        ALTER TABLE operations ADD COLUMN volume_id TEXT;
+        """,
     ]
 
     /// Makes the connection durable and the file the newest version.

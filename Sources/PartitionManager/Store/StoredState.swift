@@ -8,6 +8,8 @@ package struct StoredState: Sendable {
     package var lastPartitionID: UInt64 = 1
     /// In the order of ids.
     package var vms: [VMRecord] = []
+    package var images: [ImageResource] = []
+    package var volumes: [VolumeResource] = []
     /// In the order of their creation.
     package var operations: [StoredOperation] = []
     /// In the order of their sequences.
@@ -34,8 +36,12 @@ package struct StoredState: Sendable {
                 updated_at, revision FROM vms ORDER BY id
             """, [], StoredState.vm)
         operations = try database.query(
-            "SELECT id, verb, vm_id, status, error, timeout, created_at, ended_at FROM operations ORDER BY id", [],
-            StoredState.operation)
+            """
+            SELECT id, verb, vm_id, status, error, timeout, created_at, ended_at, image_id, volume_id FROM operations
+            ORDER BY id
+            """, [], StoredState.operation)
+        images = try StoredState.images(database)
+        volumes = try StoredState.volumes(database)
         events = try database.query("SELECT sequence, time, type, vm_id, details FROM events ORDER BY sequence") {
             row throws(StoreError) in
             EventRecord(
@@ -76,10 +82,11 @@ package struct StoredState: Sendable {
         if let text = row.optionalText(4) {
             error = RecordCodec.error(try RecordCodec.value(text, of: "the error of operation \(id)"))
         }
-        return StoredOperation(
-            resource: OperationResource(
-                id: id, verb: verb, vmID: row.text(2), status: status, error: error, createdAt: row.unsigned(6),
-                endedAt: row.optionalUnsigned(7)),
-            timeout: row.optionalReal(5))
+        var resource = OperationResource(
+            id: id, verb: verb, vmID: row.text(2), status: status, error: error, createdAt: row.unsigned(6),
+            endedAt: row.optionalUnsigned(7))
+        resource.imageID = row.optionalText(8)
+        resource.volumeID = row.optionalText(9)
+        return StoredOperation(resource: resource, timeout: row.optionalReal(5))
     }
 }
