@@ -79,8 +79,10 @@ package final class ManagementService: ManagementAPI {
     package func createVM(
         _ specification: VMSpecification, validateOnly: Bool
     ) async throws(ServiceError) -> VMResource {
+        let specification = try resolvingVolumes(specification)
         try Validation.check(specification)
         try checkResources(specification)
+        try checkCloudInit(specification)
         if let id = specification.id, manager.vms[id] != nil {
             throw ServiceError(
                 .alreadyExists, "There is a VM with the id '\(id)' already.", field: "/id",
@@ -90,6 +92,7 @@ package final class ManagementService: ManagementAPI {
         try await checkDisks(specification)
         let id = specification.id ?? newID()
         if validateOnly {
+            try manager.storage.registry.checkClaim(specification.disks)
             return VMRecord(id: id, specification: specification, now: realtimeNanoseconds())
                 .resource(hypervisor: manager.hypervisor, processID: nil, operationID: nil)
         }
@@ -120,16 +123,17 @@ package final class ManagementService: ManagementAPI {
         // First outside the VM's own turn, because images are looked at.
         let vm = try vm(id)
         try vm.check(revision: ifRevision)
-        let planned = try patch.applied(to: vm)
+        let planned = try resolvingVolumes(patch.applied(to: vm))
         try Validation.check(planned)
         if patch.machineField != nil {
             try checkResources(planned)
+            if patch.cloudInit != nil { try checkCloudInit(planned) }
             try await checkImages(planned)
             if patch.disks != nil { try await checkDisks(planned) }
         }
         // An other patch may have come between: the whole is checked again. Images are checked again at start.
         return try await manager.update(id, ifRevision: ifRevision) { (vm) throws(ServiceError) in
-            let specification = try patch.applied(to: vm)
+            let specification = try resolvingVolumes(patch.applied(to: vm))
             try Validation.check(specification)
             return specification
         }
@@ -161,6 +165,7 @@ package final class ManagementService: ManagementAPI {
             if LifecycleRules.isOff(vm.state) {
                 try await checkImages(vm.specification)
                 try await checkDisks(vm.specification)
+                try checkCloudInit(vm.specification)
                 try await checkDisksAreFree(vm)
             }
         }
@@ -270,8 +275,10 @@ package final class ManagementService: ManagementAPI {
     }
 
     package func metrics() -> MetricsSnapshot {
-        MetricsSnapshot(
+        var snapshot = MetricsSnapshot(
             host: host(), vms: manager.vms.all.map { ($0.entry.resource, $0.entry.statistics) },
             operations: manager.operations.counts, eventsTotal: manager.events.lastSequence)
+        snapshot.storage = manager.storage.summary
+        return snapshot
     }
 }

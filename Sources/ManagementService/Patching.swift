@@ -11,6 +11,7 @@ extension VMPatch {
         if commandLine != nil { return "/boot/commandLine" }
         if bootFormat != nil { return "/boot/format" }
         if loadAddress != nil { return "/boot/loadAddress" }
+        if cloudInit != nil { return "/cloudInit" }
         return disks == nil ? nil : "/disks"
     }
 
@@ -21,7 +22,7 @@ extension VMPatch {
         if let field = machineField, !LifecycleRules.isOff(vm.state) {
             throw ServiceError(
                 .wrongState,
-                "The VM is \(vm.state.rawValue): processors, memory, boot source and disks can change while it is defined, "
+                "The VM is \(vm.state.rawValue): processors, memory, boot source, disks and cloudInit can change while it is defined, "
                     + "stopped or failed. Labels can change at any time.", field: field)
         }
         var result = vm.specification
@@ -34,6 +35,7 @@ extension VMPatch {
         if let bootFormat { result.bootFormat = bootFormat }
         if let loadAddress { result.loadAddress = loadAddress }
         if let disks { result.disks = disks }
+        if let cloudInit { result.cloudInit = cloudInit }
         return result
     }
 }

@@ -25,6 +25,7 @@ package enum Validation {
         try checkFormat(specification)
         try check(labels: specification.labels)
         try check(disks: specification.disks)
+        if let cloudInit = specification.cloudInit { try check(cloudInit: cloudInit, disks: specification.disks) }
         if let simulation = specification.simulation { try check(simulation) }
     }
 

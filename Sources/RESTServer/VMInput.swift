@@ -5,14 +5,14 @@ import PartitionManager
 
 /// Reads a VM as a client writes it. Types and names are checked here; what values make sense is the service's to say.
 enum VMInput {
-    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "simulation"]
+    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "cloudInit", "simulation"]
     static let vpsFields = ["count"]
     static let memoryFields = ["size"]
     static let bootFields = ["kernel", "initrd", "commandLine", "format", "loadAddress"]
     static let simulationFields = [
         "seed", "bootMilliseconds", "banner", "busyMillisecondsPerSecond", "lifetimeMilliseconds",
     ]
-    static let patchFields = ["vps", "memory", "boot", "labels", "disks"]
+    static let patchFields = ["vps", "memory", "boot", "labels", "disks", "cloudInit"]
 
     /// The body of `POST /v1/vms`.
     static func specification(_ body: JSONValue) throws -> VMSpecification {
@@ -40,6 +40,7 @@ enum VMInput {
         result.loadAddress = try boot.wholeNumber("loadAddress")
         for (name, value) in try labels(vm, allowsNull: false) ?? [:] { result.labels[name] = value }
         result.disks = try DiskInput.disks(vm) ?? []
+        result.cloudInit = try CloudInitInput.cloudInit(vm)
         if let simulation = try vm.fields("simulation", known: simulationFields) {
             result.simulation = try self.simulation(simulation)
         }
@@ -67,10 +68,13 @@ enum VMInput {
         }
         result.labels = try labels(vm, allowsNull: true)
         result.disks = vm.isNull("disks") ? [] : try DiskInput.disks(vm)
+        if vm.has("cloudInit") {
+            result.cloudInit = .some(vm.isNull("cloudInit") ? nil : try CloudInitInput.cloudInit(vm))
+        }
         return result
     }
 
-    private static func labels(_ vm: JSONFields, allowsNull: Bool) throws -> [String: String?]? {
+    static func labels(_ vm: JSONFields, allowsNull: Bool) throws -> [String: String?]? {
         guard let value = vm.value("labels") else { return nil }
         guard let object = value.object else { throw JSONFields.wrongType("/labels", "an object of strings", value) }
         var result: [String: String?] = [:]
@@ -84,7 +88,7 @@ enum VMInput {
         return result
     }
 
-    private static func byteSize(_ fields: JSONFields, _ name: String) throws -> UInt64? {
+    static func byteSize(_ fields: JSONFields, _ name: String) throws -> UInt64? {
         guard let value = fields.value(name) else { return nil }
         let place = fields.pointer(to: name)
         switch value {
@@ -126,7 +130,7 @@ enum VMInput {
         return milliseconds * 1_000_000
     }
 
-    private static func missing(_ place: String, _ expected: String) -> ServiceError {
+    static func missing(_ place: String, _ expected: String) -> ServiceError {
         ServiceError(.invalidArgument, "The field '\(place)' is missing.", field: place, expected: expected)
     }
 }

@@ -30,6 +30,7 @@ enum VMOutput {
         for (name, value) in specification.labels.sorted(by: { $0.key < $1.key }) { labels[name] = .string(value) }
         object["labels"] = .object(labels)
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(DiskOutput.json)) }
+        if let cloudInit = specification.cloudInit { object["cloudInit"] = CloudInitOutput.json(cloudInit) }
         if let model = specification.simulation { object["simulation"] = simulation(model) }
         object["createdAt"] = .string(rfc3339(vm.createdAt))
         object["updatedAt"] = .string(rfc3339(vm.updatedAt))

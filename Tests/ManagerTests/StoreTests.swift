@@ -12,7 +12,7 @@ import Testing
         let (store, state) = try StateStore.open(directory: directory.path)
         #expect(state.installID.count == 32 && state.lastPartitionID == 1 && state.vms.isEmpty)
         #expect(try await store.number("PRAGMA synchronous") == 2)
-        #expect(try await store.number("PRAGMA user_version") == 1)
+        #expect(try await store.number("PRAGMA user_version") == 2)
         #expect(try await store.number("PRAGMA application_id") == 0x6876_7274)
         let mode = Mutex("")
         try await store.write { transaction throws(StoreError) in

@@ -1,4 +1,5 @@
 import BlockStorage
+import Glibc
 import ImageStore
 import Synchronization
 
@@ -60,6 +61,20 @@ package final class StorageRegistry: Sendable {
         disk.format = volume.format
         disk.backing = volume.backingFile.map { imageFiles.path(of: $0) }
         return disk
+    }
+
+    /// The directory of the store in which `path` lies, by whatever name; nil: it lies elsewhere. Looks at files.
+    package func directory(holding path: String) -> String? {
+        guard let real = Self.realPath(path) else { return nil }
+        return [imageFiles, volumeFiles].map(\.path).first { directory in
+            Self.realPath(directory).map { real.hasPrefix($0 + "/") } ?? false
+        }
+    }
+
+    private static func realPath(_ path: String) -> String? {
+        guard let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
+        return String(cString: real)
     }
 
     // MARK: One change at a time
@@ -174,23 +189,7 @@ package final class StorageRegistry: Sendable {
     ///   volume has one VM that may write it.
     package func claim(_ disks: [DiskSource], vm: String) throws(ServiceError) {
         let failure: ServiceError? = state.withLock { state in
-            for (index, disk) in disks.enumerated() {
-                guard let id = disk.volume else { continue }
-                let field = "/disks/\(index)/volume"
-                // One that is being removed is as good as gone; one that grows is there.
-                guard let volume = state.volumes[id], state.busyVolumes[id] != true else {
-                    return ServiceError(
-                        .invalidArgument, "Disk '\(disk.id)': there is no volume with the id '\(id)'.", field: field,
-                        expected: "the id of a volume")
-                }
-                guard !disk.isReadOnly else { continue }
-                if let other = state.claims[id]?.first(where: { $0.key != vm && !$0.value }) {
-                    return ServiceError(
-                        .wrongState,
-                        "Disk '\(disk.id)': the volume '\(volume.id)' is a disk of VM '\(other.key)', which may write it; "
-                            + "two VMs can't both.", field: field, expected: "a volume of its own, or readOnly")
-                }
-            }
+            if let conflict = Self.conflict(state, disks, vm) { return conflict }
             for disk in disks {
                 guard let id = disk.volume else { continue }
                 // What the VM may write already it keeps until `settle`.
@@ -200,6 +199,32 @@ package final class StorageRegistry: Sendable {
             return nil
         }
         if let failure { throw failure }
+    }
+
+    /// Whether `claim` would succeed now, for a VM that is not there yet.
+    package func checkClaim(_ disks: [DiskSource]) throws(ServiceError) {
+        if let failure = state.withLock({ Self.conflict($0, disks, "") }) { throw failure }
+    }
+
+    private static func conflict(_ state: borrowing State, _ disks: [DiskSource], _ vm: String) -> ServiceError? {
+        for (index, disk) in disks.enumerated() {
+            guard let id = disk.volume else { continue }
+            let field = "/disks/\(index)/volume"
+            // One that is being removed is as good as gone; one that grows is there.
+            guard state.volumes[id] != nil, state.busyVolumes[id] != true else {
+                return ServiceError(
+                    .invalidArgument, "Disk '\(disk.id)': there is no volume with the id '\(id)'.", field: field,
+                    expected: "the id of a volume")
+            }
+            guard !disk.isReadOnly, let other = state.claims[id]?.first(where: { $0.key != vm && !$0.value }) else {
+                continue
+            }
+            return ServiceError(
+                .wrongState,
+                "Disk '\(disk.id)': the volume '\(id)' is a disk of VM '\(other.key)', which may write it; two VMs can't "
+                    + "both.", field: field, expected: "a volume of its own, or readOnly")
+        }
+        return nil
     }
 
     /// Makes the volumes of `disks` those that `vm` has; none where it is gone.
