@@ -6,6 +6,11 @@ package struct ImageDescription: Equatable, Sendable {
     package var format: DiskSource.Format
     /// Bytes of the disk that a guest sees.
     package var virtualSize: UInt64
+
+    package init(format: DiskSource.Format, virtualSize: UInt64) {
+        self.format = format
+        self.virtualSize = virtualSize
+    }
 }
 
 extension ImageInspection {

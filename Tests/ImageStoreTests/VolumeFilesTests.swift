@@ -43,11 +43,12 @@ import Testing
     @Test func aReflinkHasTheBytesOrIsRefused() throws {
         do throws(StorageFailure) {
             try volumes.makeReflink("v.raw", of: "i.raw")
-            #expect(try bytes(directory.volumes, "v.raw") == bytes(directory.images, "i.raw"))
         } catch {
             #expect(error.kind == .unsupported, "\(error)")
             #expect(directory.names("volumes").isEmpty)
+            return
         }
+        #expect(try bytes(directory.volumes, "v.raw") == bytes(directory.images, "i.raw"))
     }
 
     @Test func volumesOnlyGrow() throws {
