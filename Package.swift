@@ -119,7 +119,8 @@ let package = Package(
             "PartitionManager",
             [
                 "WorkerProtocol", "VirtualMachine", "ImageStore", "BlockStorage", "BootLoader", "VirtualDevices",
-                "Hypervisor", "HypercallABI", "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "MshvHypervisor",
+                "Hypervisor", "HypercallABI", "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine",
+                "MshvHypervisor",
                 "HostInventory",
                 "CSQLite", "CLinux", "JSON", "LinuxSystem", "Log",
             ]),

@@ -14,7 +14,8 @@ extension ManagementService {
                 if disk.volume == nil, let directory = registry.directory(holding: disk.path) {
                     return ServiceError(
                         .invalidArgument,
-                        "Disk '\(disk.id)': \(disk.path) lies in \(directory), which is the server's own; name the volume.",
+                        "Disk '\(disk.id)': \(disk.path) lies in \(directory), which is the server's own; name the "
+                            + "volume.",
                         field: "/disks/\(index)/path", expected: "a volume, or a file elsewhere")
                 }
                 guard BlockImages.canServe(disk.format) else {

@@ -28,8 +28,8 @@ extension Validation {
         guard request.image == nil else { return }
         guard request.size != nil else {
             throw ServiceError(
-                .invalidArgument, "A volume without an image needs a size.", field: "/size", expected: "a size, or an image"
-            )
+                .invalidArgument, "A volume without an image needs a size.", field: "/size",
+                expected: "a size, or an image")
         }
         guard request.method == .auto else {
             throw ServiceError(

@@ -91,9 +91,9 @@ extension EndToEnd {
                 #expect(answer.text.contains(fragment), "\(answer.text)")
             }
             var qcow2 = [UInt8](repeating: 0, count: 65536)
-            for (offset, value) in [(0, [0x51, 0x46, 0x49, 0xFB]), (4, [0, 0, 0, 3]), (24, [0, 0, 0, 0, 0, 0x10, 0, 0])] {
-                qcow2.replaceSubrange(offset..<offset + value.count, with: value.map { UInt8($0) })
-            }
+            // Version 3, a disk of a mebibyte.
+            let header: [(Int, [UInt8])] = [(0, [0x51, 0x46, 0x49, 0xFB]), (4, [0, 0, 0, 3]), (29, [0x10])]
+            for (offset, value) in header { qcow2.replaceSubrange(offset..<offset + value.count, with: value) }
             qcow2[103] = 104
             try await refused(qcow2, "?format=raw", "said to be raw and is a qcow2")
             try await refused(Self.content(1), "?format=qcow2", "said to be qcow2")
@@ -158,7 +158,8 @@ extension EndToEnd {
             #expect(image["labels"]?["team"]?.string == "x" && image["fileBytes"]?.uint64 == 4 << 20)
             #expect(try Self.bytes(fixture, "images") == Self.content(3))
             for (bad, fragment) in [
-                (#""path": "\#(directory.path)/none""#, "can't be read"), (#""path": "/dev/null""#, "neither a regular"),
+                (#""path": "\#(directory.path)/none""#, "can't be read"),
+                (#""path": "/dev/null""#, "neither a regular"),
                 (#""path": "\#(path)", "format": "qcow2""#, "said to be qcow2"),
                 (#""path": "\#(path)", "sha256": "\#(String(repeating: "0", count: 64))""#, "SHA-256"),
             ] {

@@ -7,11 +7,12 @@ import Testing
 extension EndToEnd {
     /// Volumes as disks of VMs, and what cloud-init is given, with guests that run.
     @Suite(.enabled(if: Programs.hasKvm, "needs /dev/kvm")) struct VolumeDiskTests {
-        private static let hasISOMaker = access("/usr/bin/genisoimage", X_OK) == 0 || access("/usr/bin/mkisofs", X_OK) == 0
+        private static let hasISOMaker = ["genisoimage", "mkisofs"].contains { access("/usr/bin/\($0)", X_OK) == 0 }
         private static let merge = [("Content-Type", "application/merge-patch+json")]
 
         private static func body(_ id: String, _ disks: String, _ more: String = "") -> String {
-            #"{"id": "\#(id)", "memory": {"size": "64MiB"}, "boot": {"kernel": "builtin:demo"}, "disks": \#(disks)\#(more)}"#
+            #"{"id": "\#(id)", "memory": {"size": "64MiB"}, "boot": {"kernel": "builtin:demo"}, "#
+                + #""disks": \#(disks)\#(more)}"#
         }
 
         private static func makeVolume(_ api: API, _ body: String) async throws {
@@ -95,7 +96,8 @@ extension EndToEnd {
             let secret = "hunter2-\(UInt32.random(in: 0...UInt32.max))"
             let fixture = try ServerFixture(hypervisor: "kvm")
             let api = try await fixture.start()
-            let cloudInit = ##", "cloudInit": {"userData": "#cloud-config\npassword: \##(secret)\n", "vendorData": "v"}"##
+            let userData = ##""#cloud-config\npassword: \##(secret)\n""##
+            let cloudInit = #", "cloudInit": {"userData": \#(userData), "vendorData": "v"}"#
             let created = try await api.request("POST", "/v1/vms", Self.body("web-1", "[]", cloudInit), expecting: 201)
             #expect(try created.json()["cloudInit"]?["vendorDataBytes"]?.uint64 == 1)
             try await api.perform("start", on: "web-1")

@@ -20,7 +20,7 @@ import Testing
         (.failed, ["start": "proceed", "stop": "holds", "shutdown": "holds"]),
     ])
     func table(state: VMState, expected: [String: String]) throws {
-        for verb in OperationResource.Verb.allCases where verb != .delete {
+        for verb in OperationResource.Verb.allCases where verb != .delete && !verb.isAboutStorage {
             switch LifecycleRules.decide(verb, in: state) {
             case .proceed: #expect(expected[verb.rawValue] == "proceed", "\(verb) in \(state)")
             case .holds: #expect(expected[verb.rawValue] == "holds", "\(verb) in \(state)")

@@ -151,7 +151,9 @@ import Testing
                 == "/disks/0/volume")
         _ = try await service.createVM(vm("a", [disk("v")]), validateOnly: false)
         for validateOnly in [true, false] {
-            let second = await refusal { _ = try await service.createVM(vm("b", [disk("v")]), validateOnly: validateOnly) }
+            let second = await refusal {
+                _ = try await service.createVM(vm("b", [disk("v")]), validateOnly: validateOnly)
+            }
             #expect(second?.kind == .wrongState && second?.detail.contains("VM 'a'") == true, "\(second as Any)")
         }
         _ = try await service.createVM(vm("r", [disk("v", readOnly: true)]), validateOnly: false)
@@ -212,9 +214,13 @@ import Testing
         _ = try await make(service, VolumeRequest(id: "v", image: "i"))
         #expect(try await service.volume("v").volume.size == 1 << 20)
         #expect(await refused(VolumeRequest(id: "v", size: 512)) == "/id")
-        let smaller = await refusal { _ = try await service.updateVolume("v", StoragePatch(size: 512), ifRevision: nil) }
+        let smaller = await refusal {
+            _ = try await service.updateVolume("v", StoragePatch(size: 512), ifRevision: nil)
+        }
         #expect(smaller?.field == "/size")
-        let stale = await refusal { _ = try await service.updateVolume("v", StoragePatch(size: 2 << 20), ifRevision: 7) }
+        let stale = await refusal {
+            _ = try await service.updateVolume("v", StoragePatch(size: 2 << 20), ifRevision: 7)
+        }
         #expect(stale?.kind == .preconditionFailed)
         await service.shutdown()
     }

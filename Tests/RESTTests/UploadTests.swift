@@ -97,7 +97,8 @@ import Testing
             let asking = try test.connection()
             try await asking.send(
                 Array(
-                    "PUT \(Self.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n".utf8
+                    "PUT \(Self.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"
+                        .utf8
                 ))
             let refused = try await asking.answer(to: "PUT")
             #expect(refused.status == 409, "\(refused.text)")

@@ -138,7 +138,8 @@ package final class StorageRegistry: Sendable {
                     return .failure(
                         ServiceError(
                             .wrongState,
-                            "The image '\(id)' is in use: the volumes \(Self.list(users)) build on it. Delete them first."))
+                            "The image '\(id)' is in use: the volumes \(Self.list(users)) build on it. Delete them first."
+                        ))
                 }
                 guard state.makings[id] == nil else {
                     return .failure(
