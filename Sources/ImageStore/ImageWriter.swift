@@ -40,6 +40,7 @@ package final class ImageWriter: @unchecked Sendable {
     deinit { if !isFinished { unlink(temporary) } }
 
     package func write(_ bytes: [UInt8]) throws(StorageFailure) {
+        try directory.checkRoom()
         try digest.add(bytes)
         var offset = 0
         while offset < bytes.count {

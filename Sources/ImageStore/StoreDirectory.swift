@@ -65,10 +65,20 @@ package struct StoreDirectory: Sendable, Equatable {
         return UInt64(clamping: status.st_blocks) * 512
     }
 
-    /// Bytes that may still be written here, of those for everybody.
+    /// Bytes of the file system that images and volumes leave free when they are made: the state store is on it too.
+    package static let reserve: UInt64 = 64 << 20
+
+    /// Bytes that may still be written here; nil where the file system does not tell.
     package func bytesAvailable() -> UInt64? {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { return nil }
-        return UInt64(status.f_bavail) * UInt64(status.f_frsize)
+        let free = UInt64(status.f_bavail) * UInt64(status.f_frsize)
+        return free - min(free, Self.reserve)
+    }
+
+    /// - Throws: `.full` where the file system has no more room than is left free.
+    func checkRoom() throws(StorageFailure) {
+        guard bytesAvailable() == 0 else { return }
+        throw StorageFailure(.full, "the file system of \(path) is full: \(Self.reserve >> 20) MiB of it are left free")
     }
 }

@@ -9,7 +9,7 @@ package struct VolumeFiles: Sendable {
     /// Beside `directory`: overlays name their image by a path relative to their own, so that the state directory can
     /// be moved as a whole.
     package let images: StoreDirectory
-    private static let step = 64 << 20
+    private static let step = 16 << 20
 
     package init(directory: StoreDirectory, images: StoreDirectory) {
         self.directory = directory
@@ -47,7 +47,10 @@ package struct VolumeFiles: Sendable {
         _ name: String, of image: String, isCancelled: @escaping () -> Bool
     ) throws(StorageFailure) {
         try make(name, from: image) { (file, source) throws(Errno) in
-            try Self.copy(source, file.raw, isCancelled)
+            try Self.copy(source, file.raw) { () throws(Errno) in
+                if isCancelled() { throw Errno(ECANCELED) }
+                if directory.bytesAvailable() == 0 { throw Errno(ENOSPC) }
+            }
         }
     }
 
@@ -119,7 +122,9 @@ package struct VolumeFiles: Sendable {
         try directory.adopt(temporary, as: name)
     }
 
-    private static func copy(_ source: Int32, _ target: Int32, _ isCancelled: () -> Bool) throws(Errno) {
+    private static func copy(
+        _ source: Int32, _ target: Int32, _ checkGoesOn: () throws(Errno) -> Void
+    ) throws(Errno) {
         var status = stat()
         if fstat(source, &status) != 0 { throw Errno.last }
         let size = status.st_size
@@ -136,7 +141,7 @@ package struct VolumeFiles: Sendable {
             if end < 0 { throw Errno.last }
             place = data
             while place < end {
-                if isCancelled() { throw Errno(ECANCELED) }
+                try checkGoesOn()
                 let (from, count) = (place, min(Int(end - place), step))
                 let copied = try retryingInterrupts { hv_copy_range(source, target, from, count) }
                 // The file is the store's own and nobody makes it shorter.

@@ -14,8 +14,8 @@ extension ManagementService {
                 if disk.volume == nil, let directory = registry.directory(holding: disk.path) {
                     return ServiceError(
                         .invalidArgument,
-                        "Disk '\(disk.id)': \(disk.path) lies in \(directory), which is the server's own; name the "
-                            + "volume.",
+                        "Disk '\(disk.id)': \(disk.path) lies in \(directory), which is the server's own; name "
+                            + "the volume.",
                         field: "/disks/\(index)/path", expected: "a volume, or a file elsewhere")
                 }
                 guard BlockImages.canServe(disk.format) else {
@@ -68,7 +68,8 @@ extension ManagementService {
                             .wrongState,
                             "The image \(disk.path) of disk '\(disk.id)' is in use: VM '\(other.id)' is "
                                 + "\(other.state.rawValue) and has it as its disk '\(used.id)'"
-                                + "\(used.isReadOnly ? ", read-only" : "").", field: "/disks/\(index)/\(disk.imageField)",
+                                + "\(used.isReadOnly ? ", read-only" : "").",
+                            field: "/disks/\(index)/\(disk.imageField)",
                             expected: "an image that no running VM writes")
                     }
                 }

@@ -6,21 +6,17 @@ import Synchronization
 extension StorageManager {
     /// How many uploads there may be at a time.
     package static let maximumUploads = 16
-    /// Bytes that an upload leaves free on the file system, which has the state store on it too.
-    package static let reserve: UInt64 = 64 << 20
 
     /// Takes the id of an image that comes from a client. Does not wait: called where the client's header is read.
     ///
     /// - Parameter size: bytes, where the client says.
     /// - Throws: what is wrong with the upload before a byte of it is there.
     package func beginUpload(_ request: ImageRequest, size: UInt64?) throws(ServiceError) -> ImageUpload {
-        if let size, let available = registry.imageFiles.bytesAvailable(),
-            size > available - min(available, Self.reserve)
-        {
+        if let size, let available = registry.imageFiles.bytesAvailable(), size > available {
             throw ServiceError(
                 .insufficientResources,
-                "The image has \(size) bytes; the file system of \(registry.imageFiles.path) has "
-                    + "\(available - min(available, Self.reserve)) left for images.")
+                "The image has \(size) bytes; the file system of \(registry.imageFiles.path) has \(available) left for "
+                    + "images.")
         }
         guard uploads.add(1, ordering: .relaxed).newValue <= Self.maximumUploads else {
             uploads.subtract(1, ordering: .relaxed)
@@ -105,11 +101,6 @@ package final class ImageUpload: Sendable {
                 let current: ImageWriter
                 if let writer { current = writer } else { current = try ImageWriter(directory) }
                 writer = current
-                if let available = directory.bytesAvailable(), available < StorageManager.reserve {
-                    throw StorageFailure(
-                        .full,
-                        "the file system of \(directory.path) is full after \(current.byteCount) bytes of the image")
-                }
                 try current.write(bytes)
                 return nil
             } catch {

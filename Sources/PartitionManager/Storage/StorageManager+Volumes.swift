@@ -35,7 +35,9 @@ extension StorageManager {
         _ request: VolumeRequest, _ image: ImageResource?, _ operation: StoredOperation
     ) async throws(ServiceError) {
         let (core, volumeFiles) = (core, volumeFiles)
-        let volume = try await run(on: copies) { () throws(StorageFailure) in
+        // What takes no time does not wait for copies that do.
+        let pool = image == nil || request.method == .overlay ? files : copies
+        let volume = try await run(on: pool) { () throws(StorageFailure) in
             try Self.make(request, image, volumeFiles) { core.isEnding }
         }
         let (registry, ended) = (registry, Self.ended(operation, nil))
