@@ -11,7 +11,8 @@ extension VMPatch {
         if commandLine != nil { return "/boot/commandLine" }
         if bootFormat != nil { return "/boot/format" }
         if loadAddress != nil { return "/boot/loadAddress" }
-        return disks == nil ? nil : "/disks"
+        if disks != nil { return "/disks" }
+        return dumpsCore == nil ? nil : "/coreDump"
     }
 
     /// The specification with the patch applied.
@@ -21,8 +22,8 @@ extension VMPatch {
         if let field = machineField, !LifecycleRules.isOff(vm.state) {
             throw ServiceError(
                 .wrongState,
-                "The VM is \(vm.state.rawValue): processors, memory, boot source and disks can change while it is defined, "
-                    + "stopped or failed. Labels can change at any time.", field: field)
+                "The VM is \(vm.state.rawValue): processors, memory, boot source, disks and coreDump can change while it is "
+                    + "defined, stopped or failed. Labels and the restart policy can change at any time.", field: field)
         }
         var result = vm.specification
         for (key, value) in labels ?? [:] { result.labels[key] = value }
@@ -34,6 +35,8 @@ extension VMPatch {
         if let bootFormat { result.bootFormat = bootFormat }
         if let loadAddress { result.loadAddress = loadAddress }
         if let disks { result.disks = disks }
+        if let restart { result.restart.apply(restart) }
+        if let dumpsCore { result.dumpsCore = dumpsCore }
         return result
     }
 }

@@ -25,6 +25,7 @@ package enum Validation {
         try checkFormat(specification)
         try check(labels: specification.labels)
         try check(disks: specification.disks)
+        try check(specification.restart)
         if let simulation = specification.simulation { try check(simulation) }
     }
 

@@ -18,6 +18,9 @@ package struct VMSpecification: Sendable, Equatable {
     package var labels: [String: String] = [:]
     /// In the order in which the guest finds them.
     package var disks: [DiskSource] = []
+    package var restart = RestartPolicy()
+    /// Whether a core file is written when the guest crashes.
+    package var dumpsCore = false
     /// Members that only the simulated hypervisor uses.
     package var simulation: SimulationModel?
 
@@ -36,6 +39,8 @@ package struct VMPatch: Sendable, Equatable {
     package var loadAddress: UInt64??
     /// All of them, in place of those there were.
     package var disks: [DiskSource]?
+    package var restart: RestartPatch?
+    package var dumpsCore: Bool?
     package init() {}
 }
 
@@ -46,13 +51,15 @@ package enum VMState: String, Sendable, CaseIterable {
 
 /// Why a VM is in its state.
 package struct StateReason: Sendable, Equatable {
-    /// Stable, for programs: `created`, `requested`, `guest-poweroff`, `guest-debug-exit`, `triple-fault`,
-    /// `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`, `hypervisor-error`, `adopted`.
+    /// Stable, for programs: `created`, `requested`, `restarted`, `guest-poweroff`, `guest-debug-exit`, `triple-fault`,
+    /// `guest-panic`, `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`, `hypervisor-error`, `adopted`.
     package var code: String
     package var message: String
     package var signal: Int32?
     package var exitStatus: Int32?
     package var lastLogLines: [String] = []
+    /// Where the guest's core file is, on the host.
+    package var coreDump: String?
 
     package init(code: String, message: String) {
         self.code = code
@@ -74,6 +81,7 @@ package struct VMResource: Sendable, Equatable {
     package var updatedAt: UInt64
     /// When the current run began, nanoseconds since 1970; nil when none.
     package var startedAt: UInt64?
+    package var restarts = RestartState()
     package var processID: Int32?
     /// Goes up with every change; the ETag.
     package var revision: UInt64
@@ -135,7 +143,8 @@ package struct EventRecord: Sendable, Equatable {
     package var sequence: UInt64
     /// Nanoseconds since 1970.
     package var time: UInt64
-    /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `operation.created`, `operation.ended`.
+    /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `vm.crash-kernel-loaded`,
+    /// `vm.restart-scheduled`, `operation.created`, `operation.ended`.
     package var type: String
     package var vmID: String
     /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`.

@@ -5,14 +5,14 @@ import PartitionManager
 
 /// Reads a VM as a client writes it. Types and names are checked here; what values make sense is the service's to say.
 enum VMInput {
-    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "simulation"]
+    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "restart", "coreDump", "simulation"]
     static let vpsFields = ["count"]
     static let memoryFields = ["size"]
     static let bootFields = ["kernel", "initrd", "commandLine", "format", "loadAddress"]
     static let simulationFields = [
         "seed", "bootMilliseconds", "banner", "busyMillisecondsPerSecond", "lifetimeMilliseconds",
     ]
-    static let patchFields = ["vps", "memory", "boot", "labels", "disks"]
+    static let patchFields = ["vps", "memory", "boot", "labels", "disks", "restart", "coreDump"]
 
     /// The body of `POST /v1/vms`.
     static func specification(_ body: JSONValue) throws -> VMSpecification {
@@ -40,6 +40,8 @@ enum VMInput {
         result.loadAddress = try boot.wholeNumber("loadAddress")
         for (name, value) in try labels(vm, allowsNull: false) ?? [:] { result.labels[name] = value }
         result.disks = try DiskInput.disks(vm) ?? []
+        if let restart = try RestartInput.patch(vm) { result.restart.apply(restart) }
+        result.dumpsCore = try vm.flag("coreDump") ?? result.dumpsCore
         if let simulation = try vm.fields("simulation", known: simulationFields) {
             result.simulation = try self.simulation(simulation)
         }
@@ -67,6 +69,8 @@ enum VMInput {
         }
         result.labels = try labels(vm, allowsNull: true)
         result.disks = vm.isNull("disks") ? [] : try DiskInput.disks(vm)
+        result.restart = try RestartInput.patch(vm)
+        result.dumpsCore = vm.isNull("coreDump") ? false : try vm.flag("coreDump")
         return result
     }
 

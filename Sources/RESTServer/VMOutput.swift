@@ -30,6 +30,8 @@ enum VMOutput {
         for (name, value) in specification.labels.sorted(by: { $0.key < $1.key }) { labels[name] = .string(value) }
         object["labels"] = .object(labels)
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(DiskOutput.json)) }
+        object["restart"] = RestartOutput.json(specification.restart, vm.restarts)
+        object["coreDump"] = .bool(specification.dumpsCore)
         if let model = specification.simulation { object["simulation"] = simulation(model) }
         object["createdAt"] = .string(rfc3339(vm.createdAt))
         object["updatedAt"] = .string(rfc3339(vm.updatedAt))
@@ -56,6 +58,7 @@ enum VMOutput {
         if !reason.lastLogLines.isEmpty {
             object["lastLogLines"] = .array(reason.lastLogLines.map(JSONValue.string))
         }
+        object["coreDump"] = reason.coreDump.map(JSONValue.string)
         return .object(object)
     }
 

@@ -101,10 +101,13 @@ import Testing
         reason.signal = 9
         reason.exitStatus = 1
         reason.lastLogLines = ["last words"]
-        return VMResource(
+        reason.coreDump = "/c"
+        var resource = VMResource(
             specification: specification, id: "a", state: .failed, stateReason: reason, partitionID: 7,
             hypervisor: FakeService.hypervisor, createdAt: 1, updatedAt: 2, startedAt: 3, processID: 4, revision: 5,
             operationID: "op")
+        resource.restarts = RestartState(count: 1, next: 2)
+        return resource
     }
 
     @Test func answersHaveTheFieldsOfTheirSchemas() throws {

@@ -20,7 +20,11 @@ enum StateSchema {
             vm_id TEXT NOT NULL, details TEXT NOT NULL
         ) STRICT;
         CREATE TABLE removals (vm_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+        """,
         """
+        ALTER TABLE vms ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE vms ADD COLUMN restart_at INTEGER;
+        """,
     ]
 
     /// Makes the connection durable and the file the newest version.
