@@ -123,8 +123,8 @@ import Testing
         whole["error"] = .object(problem)
         expectSame(.object(whole), try #require(schema("Operation")), at: "Operation")
         let details: JSONObject = [
-            "state": "running", "previousState": "starting", "reason": "requested", "operationId": "op",
-            "verb": "start",
+            "state": "running", "previousState": "starting", "reason": "requested", "restartAt": "x",
+            "operationId": "op", "verb": "start",
             "status": "succeeded",
         ]
         let event = EventRecord(sequence: 1, time: 2, type: "vm.state-changed", vmID: "a", details: details)
