@@ -92,6 +92,16 @@ extension JSONValue {
     }
 
     /// The value as a whole number.
+    /// Any number; whole ones beyond 2^53 are rounded.
+    package var double: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .unsigned(let value): Double(value)
+        case .number(let value): value
+        default: nil
+        }
+    }
+
     package var int64: Int64? { if case .integer(let value) = self { value } else { nil } }
 
     /// The value's kind, in the words of an error message.

@@ -66,6 +66,18 @@ package struct FileDescriptor: ~Copyable, Sendable {
         }
     }
 
+    /// Writes all of `bytes` at `offset`, however many calls that takes.
+    package borrowing func writeAll(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+        guard let base = bytes.baseAddress else { return }
+        let number = raw
+        var done = 0
+        while done < bytes.count {
+            done += try retryingInterrupts {
+                pwrite(number, base + done, bytes.count - done, off_t(offset) + off_t(done))
+            }
+        }
+    }
+
     /// Reads up to `count` bytes at `offset` (the current position where nil); fewer at the end of the file.
     package borrowing func read(count: Int, at offset: Int64? = nil) throws(Errno) -> [UInt8] {
         let number = raw
@@ -91,6 +103,12 @@ package struct FileDescriptor: ~Copyable, Sendable {
         }
         if let failure { throw failure }
         return bytes
+    }
+
+    /// Makes the file so many bytes long: cut off, or a hole at its end.
+    package borrowing func setSize(_ count: UInt64) throws(Errno) {
+        let number = raw
+        try retryingInterrupts { ftruncate(number, off_t(clamping: count)) }
     }
 
     /// The file's size in bytes.

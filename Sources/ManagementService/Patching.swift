@@ -12,7 +12,8 @@ extension VMPatch {
         if bootFormat != nil { return "/boot/format" }
         if loadAddress != nil { return "/boot/loadAddress" }
         if cloudInit != nil { return "/cloudInit" }
-        return disks == nil ? nil : "/disks"
+        if disks != nil { return "/disks" }
+        return dumpsCore == nil ? nil : "/coreDump"
     }
 
     /// The specification with the patch applied.
@@ -22,8 +23,8 @@ extension VMPatch {
         if let field = machineField, !LifecycleRules.isOff(vm.state) {
             throw ServiceError(
                 .wrongState,
-                "The VM is \(vm.state.rawValue): processors, memory, boot source, disks and cloudInit can change while it is defined, "
-                    + "stopped or failed. Labels can change at any time.", field: field)
+                "The VM is \(vm.state.rawValue): processors, memory, boot source, disks, cloudInit and coreDump can change "
+                    + "while it is defined, stopped or failed. Labels and the restart policy can change at any time.", field: field)
         }
         var result = vm.specification
         for (key, value) in labels ?? [:] { result.labels[key] = value }
@@ -36,6 +37,8 @@ extension VMPatch {
         if let loadAddress { result.loadAddress = loadAddress }
         if let disks { result.disks = disks }
         if let cloudInit { result.cloudInit = cloudInit }
+        if let restart { result.restart.apply(restart) }
+        if let dumpsCore { result.dumpsCore = dumpsCore }
         return result
     }
 }

@@ -26,6 +26,7 @@ package enum Validation {
         try check(labels: specification.labels)
         try check(disks: specification.disks)
         if let cloudInit = specification.cloudInit { try check(cloudInit: cloudInit, disks: specification.disks) }
+        try check(specification.restart)
         if let simulation = specification.simulation { try check(simulation) }
     }
 

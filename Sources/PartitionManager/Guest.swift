@@ -18,7 +18,7 @@ package enum GuestEnd: Sendable, Equatable {
 
 /// Why a guest failed, as far as anybody can tell.
 package struct GuestFailure: Sendable, Equatable {
-    /// `triple-fault`, `hypervisor-error`, `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`.
+    /// `triple-fault`, `guest-panic`, `hypervisor-error`, `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`.
     package var code: String
     /// One sentence for people.
     package var message: String
@@ -28,6 +28,8 @@ package struct GuestFailure: Sendable, Equatable {
     package var exitStatus: Int32?
     /// The last lines of the worker's log.
     package var lastLogLines: [String]
+    /// Where the guest's core file is.
+    package var coreDump: String?
 
     package init(
         code: String, message: String, signal: Int32? = nil, exitStatus: Int32? = nil, lastLogLines: [String] = []
@@ -46,6 +48,8 @@ package enum GuestEvent: Sendable {
     case consoleAdvanced
     /// The guest rebooted or was reset.
     case rebooted
+    /// The guest's kernel panicked and goes on with its crash kernel.
+    case crashKernelLoaded
     case ended(GuestEnd)
 }
 

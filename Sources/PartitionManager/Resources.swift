@@ -20,6 +20,9 @@ package struct VMSpecification: Sendable, Equatable {
     package var disks: [DiskSource] = []
     /// What the guest's cloud-init is given.
     package var cloudInit: CloudInit?
+    package var restart = RestartPolicy()
+    /// Whether a core file is written when the guest crashes.
+    package var dumpsCore = false
     /// Members that only the simulated hypervisor uses.
     package var simulation: SimulationModel?
 
@@ -40,6 +43,8 @@ package struct VMPatch: Sendable, Equatable {
     package var disks: [DiskSource]?
     /// Some(nil): none any more.
     package var cloudInit: CloudInit??
+    package var restart: RestartPatch?
+    package var dumpsCore: Bool?
     package init() {}
 }
 
@@ -50,13 +55,15 @@ package enum VMState: String, Sendable, CaseIterable {
 
 /// Why a VM is in its state.
 package struct StateReason: Sendable, Equatable {
-    /// Stable, for programs: `created`, `requested`, `guest-poweroff`, `guest-debug-exit`, `triple-fault`,
-    /// `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`, `hypervisor-error`, `adopted`.
+    /// Stable, for programs: `created`, `requested`, `restarted`, `guest-poweroff`, `guest-debug-exit`, `triple-fault`,
+    /// `guest-panic`, `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`, `hypervisor-error`, `adopted`.
     package var code: String
     package var message: String
     package var signal: Int32?
     package var exitStatus: Int32?
     package var lastLogLines: [String] = []
+    /// Where the guest's core file is, on the host.
+    package var coreDump: String?
 
     package init(code: String, message: String) {
         self.code = code
@@ -78,6 +85,7 @@ package struct VMResource: Sendable, Equatable {
     package var updatedAt: UInt64
     /// When the current run began, nanoseconds since 1970; nil when none.
     package var startedAt: UInt64?
+    package var restarts = RestartState()
     package var processID: Int32?
     /// Goes up with every change; the ETag.
     package var revision: UInt64
@@ -147,8 +155,9 @@ package struct EventRecord: Sendable, Equatable {
     package var sequence: UInt64
     /// Nanoseconds since 1970.
     package var time: UInt64
-    /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `operation.created`, `operation.ended`,
-    /// and `created`, `updated` and `deleted` of `image.` and `volume.`.
+    /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `vm.crash-kernel-loaded`,
+    /// `vm.restart-scheduled`, `operation.created`, `operation.ended`, and `created`, `updated` and `deleted` of `image.`
+    /// and `volume.`.
     package var type: String
     /// Empty where it is about no VM.
     package var vmID: String

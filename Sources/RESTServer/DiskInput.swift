@@ -30,14 +30,9 @@ enum DiskInput {
         }
         var result = DiskSource(id: id, path: path)
         result.volume = volume
-        result.format = try word(disk, "format") ?? result.format
-        result.cache = try word(disk, "cache") ?? result.cache
-        if let value = disk.value("readOnly") {
-            guard let flag = value.bool else {
-                throw JSONFields.wrongType(disk.pointer(to: "readOnly"), "true or false", value)
-            }
-            result.isReadOnly = flag
-        }
+        result.format = try disk.word("format") ?? result.format
+        result.cache = try disk.word("cache") ?? result.cache
+        result.isReadOnly = try disk.flag("readOnly") ?? result.isReadOnly
         result.serial = try disk.string("serial") ?? result.serial
         result.backing = try disk.string("backing")
         if let limit = try disk.fields("rateLimit", known: rateLimitFields) {
@@ -48,19 +43,6 @@ enum DiskInput {
             }
         }
         return result
-    }
-
-    static func word<Word: RawRepresentable<String> & CaseIterable>(
-        _ fields: JSONFields, _ name: String
-    ) throws -> Word? {
-        guard let text = try fields.string(name) else { return nil }
-        guard let word = Word(rawValue: text) else {
-            let words = Word.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ServiceError(
-                .invalidArgument, "The field '\(fields.pointer(to: name))' is none of \(words).",
-                field: fields.pointer(to: name), expected: words)
-        }
-        return word
     }
 
     private static func missing(_ fields: JSONFields, _ name: String, _ expected: String) -> ServiceError {

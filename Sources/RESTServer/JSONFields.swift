@@ -52,6 +52,30 @@ struct JSONFields {
         return number
     }
 
+    func number(_ name: String) throws -> Double? {
+        guard let value = object[name] else { return nil }
+        guard let number = value.double else { throw Self.wrongType(pointer(to: name), "a number", value) }
+        return number
+    }
+
+    func flag(_ name: String) throws -> Bool? {
+        guard let value = object[name] else { return nil }
+        guard let flag = value.bool else { throw Self.wrongType(pointer(to: name), "true or false", value) }
+        return flag
+    }
+
+    /// One of a closed list of words.
+    func word<Word: RawRepresentable<String> & CaseIterable>(_ name: String) throws -> Word? {
+        guard let text = try string(name) else { return nil }
+        guard let word = Word(rawValue: text) else {
+            let words = Word.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ServiceError(
+                .invalidArgument, "The field '\(pointer(to: name))' is none of \(words).", field: pointer(to: name),
+                expected: words)
+        }
+        return word
+    }
+
     /// A whole number that fits an `Int`; larger ones are as wrong as any other that is out of range.
     func int(_ name: String) throws -> Int? {
         guard let number = try wholeNumber(name) else { return nil }

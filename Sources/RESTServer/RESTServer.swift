@@ -81,8 +81,11 @@ package final class RESTServer: Sendable {
         return hv_mhd_start(&settings)
     }
 
-    /// Stops accepting, gives requests under way `stopGrace` seconds, ends streams and WebSockets, and returns when no
-    /// thread of the server runs any more. Blocks; a second call does nothing.
+    /// Gives requests under way `stopGrace` seconds, refuses further ones, ends streams and WebSockets, and returns when
+    /// no thread of the server runs any more. Blocks; a second call does nothing.
+    ///
+    /// Connections are accepted to the end: `MHD_quiesce_daemon` races with the daemon's own epoll threads, which end the
+    /// process when they find the listening socket gone from their set (seen with libmicrohttpd 0.9.75).
     package func stop() {
         let box = running.withLock { running in
             let box = running
@@ -91,7 +94,6 @@ package final class RESTServer: Sendable {
         }
         guard let box else { return }
         let core = box.value.core
-        for daemon in box.value.daemons { _ = MHD_quiesce_daemon(daemon) }
         for case let stream as EventStream in core.registry.all() { stream.serverIsStopping() }
         let deadline = monotonicNanoseconds() + UInt64(max(0, configuration.stopGrace) * 1_000_000_000)
         while core.registry.sleeperCount > 0, monotonicNanoseconds() < deadline { usleep(5000) }

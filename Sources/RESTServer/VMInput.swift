@@ -5,14 +5,14 @@ import PartitionManager
 
 /// Reads a VM as a client writes it. Types and names are checked here; what values make sense is the service's to say.
 enum VMInput {
-    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "cloudInit", "simulation"]
+    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "cloudInit", "restart", "coreDump", "simulation"]
     static let vpsFields = ["count"]
     static let memoryFields = ["size"]
     static let bootFields = ["kernel", "initrd", "commandLine", "format", "loadAddress"]
     static let simulationFields = [
         "seed", "bootMilliseconds", "banner", "busyMillisecondsPerSecond", "lifetimeMilliseconds",
     ]
-    static let patchFields = ["vps", "memory", "boot", "labels", "disks", "cloudInit"]
+    static let patchFields = ["vps", "memory", "boot", "labels", "disks", "cloudInit", "restart", "coreDump"]
 
     /// The body of `POST /v1/vms`.
     static func specification(_ body: JSONValue) throws -> VMSpecification {
@@ -41,6 +41,8 @@ enum VMInput {
         for (name, value) in try labels(vm, allowsNull: false) ?? [:] { result.labels[name] = value }
         result.disks = try DiskInput.disks(vm) ?? []
         result.cloudInit = try CloudInitInput.cloudInit(vm)
+        if let restart = try RestartInput.patch(vm) { result.restart.apply(restart) }
+        result.dumpsCore = try vm.flag("coreDump") ?? result.dumpsCore
         if let simulation = try vm.fields("simulation", known: simulationFields) {
             result.simulation = try self.simulation(simulation)
         }
@@ -71,6 +73,8 @@ enum VMInput {
         if vm.has("cloudInit") {
             result.cloudInit = .some(vm.isNull("cloudInit") ? nil : try CloudInitInput.cloudInit(vm))
         }
+        result.restart = try RestartInput.patch(vm)
+        result.dumpsCore = vm.isNull("coreDump") ? false : try vm.flag("coreDump")
         return result
     }
 

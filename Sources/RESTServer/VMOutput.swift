@@ -31,6 +31,8 @@ enum VMOutput {
         object["labels"] = .object(labels)
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(DiskOutput.json)) }
         if let cloudInit = specification.cloudInit { object["cloudInit"] = CloudInitOutput.json(cloudInit) }
+        object["restart"] = RestartOutput.json(specification.restart, vm.restarts)
+        object["coreDump"] = .bool(specification.dumpsCore)
         if let model = specification.simulation { object["simulation"] = simulation(model) }
         object["createdAt"] = .string(rfc3339(vm.createdAt))
         object["updatedAt"] = .string(rfc3339(vm.updatedAt))
@@ -57,6 +59,7 @@ enum VMOutput {
         if !reason.lastLogLines.isEmpty {
             object["lastLogLines"] = .array(reason.lastLogLines.map(JSONValue.string))
         }
+        object["coreDump"] = reason.coreDump.map(JSONValue.string)
         return .object(object)
     }
 

@@ -19,7 +19,7 @@ final class Chassis: Sendable {
     init(
         memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [], vpCount: Int = 1,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
-        request: @escaping @Sendable (PowerRequest) -> Void
+        request: @escaping @Sendable (PowerRequest) -> Void, panic: @escaping @Sendable (PanicDevice.Events) -> Void
     ) throws {
         ports = Bus(name: "port I/O")
         mmio = Bus(name: "MMIO")
@@ -65,6 +65,7 @@ final class Chassis: Sendable {
         virtio =
             [onPCI(EntropyDevice(), (base: 0xFF, sub: 0x00))]
             + disks.map { onPCI($0.device(vpCount: vpCount), (base: 0x01, sub: 0x80)) }
+        try pci.insert(PanicDevice(onEvents: panic).function)
         for device in virtio { try pci.insert(device.function) }
     }
 

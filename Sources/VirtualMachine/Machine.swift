@@ -74,7 +74,7 @@ package final class Machine: Sendable {
         return try MachineCore(
             configuration, on: backend, memory: memory, image: image, disks: disks,
             output: { [observer] in observer.machineDidPrint($0) },
-            request: { [weak self] in self?.guestRequested($0) })
+            request: { [weak self] in self?.guestRequested($0) }, panic: { [weak self] in self?.guestPanicked($0) })
     }
 
     // MARK: - Commands
@@ -132,6 +132,14 @@ package final class Machine: Sendable {
         }
     }
 
+    private func guestPanicked(_ events: PanicDevice.Events) {
+        if events.contains(.crashLoaded) {
+            observer.machineDidLoadCrashKernel()
+        } else {
+            end(.end(.crashed(.panic, "the guest's kernel panicked; its console says why")))
+        }
+    }
+
     private func end(_ ending: Ending) {
         let processors = monitor.withLock { state -> [any VirtualProcessor] in
             switch (state.ending, ending) {
@@ -173,6 +181,7 @@ package final class Machine: Sendable {
                 defer { state.ending = nil }
                 return state.ending
             }
+            if case .end(.crashed) = ending { dump(core) }
             core.tearDown()
             switch ending {
             case .reset:
@@ -192,6 +201,16 @@ package final class Machine: Sendable {
                 finish(.failed("the machine ended without a reason"))
                 return
             }
+        }
+    }
+
+    private func dump(_ core: MachineCore) {
+        guard let place = configuration.coreDump else { return }
+        do throws(Errno) {
+            try core.dump(directory: place.directory, name: place.name)
+            observer.machineDidDump(place, nil)
+        } catch {
+            observer.machineDidDump(place, error)
         }
     }
 

@@ -1,6 +1,7 @@
 import BlockStorage
 import BootLoader
 import Hypervisor
+import LinuxSystem
 import Virtio
 
 /// What a machine is made of.
@@ -14,6 +15,8 @@ package struct MachineConfiguration: Sendable, Equatable {
     package var simulation: SimulationModel
     /// In the order in which the guest finds them; machines that run no guest code ignore them.
     package var disks: [DiskSource] = []
+    /// Where to write a core file when the guest crashes: an existing directory, and the file's name; nil: nowhere.
+    package var coreDump: CoreDumpPlace?
     /// Where sockets of the programs that serve some kinds of images are made.
     package var runDirectory = "/tmp"
 
@@ -25,6 +28,19 @@ package struct MachineConfiguration: Sendable, Equatable {
     }
 }
 
+/// Where a core file is written.
+package struct CoreDumpPlace: Sendable, Equatable {
+    package var directory: String
+    package var name: String
+
+    package init(directory: String, name: String) {
+        self.directory = directory
+        self.name = name
+    }
+
+    package var path: String { directory + "/" + name }
+}
+
 /// Why a machine no longer runs.
 package enum MachineEnd: Sendable, Equatable {
     /// The guest powered itself off.
@@ -33,10 +49,17 @@ package enum MachineEnd: Sendable, Equatable {
     case stopped
     /// The guest wrote `code` to the debug-exit port.
     case debugExit(code: UInt8)
-    /// Triple fault.
-    case crashed(String)
+    /// The guest can't go on by its own fault. The text is a sentence for people.
+    case crashed(GuestCrash, String)
     /// The hypervisor or this process could not go on.
     case failed(String)
+}
+
+/// How a guest crashed.
+package enum GuestCrash: Sendable, Equatable {
+    case tripleFault
+    /// Its kernel panicked and said so through pvpanic.
+    case panic
 }
 
 /// A machine could not be made or could not do what was asked.
@@ -52,6 +75,10 @@ package protocol MachineObserver: AnyObject, Sendable {
     func machineDidPrint(_ bytes: UnsafeRawBufferPointer)
     /// The guest rebooted (or was reset): it starts again from its boot source.
     func machineDidReset()
+    /// The guest's kernel panicked and goes on with a crash kernel of its own.
+    func machineDidLoadCrashKernel()
+    /// The core file of a crash was written, or why it was not. `machineDidEnd` follows.
+    func machineDidDump(_ place: CoreDumpPlace, _ error: Errno?)
     /// The machine's last word; processors no longer run.
     func machineDidEnd(_ end: MachineEnd)
     /// A virtual processor's thread began (Linux thread id).
@@ -64,4 +91,6 @@ package protocol MachineObserver: AnyObject, Sendable {
 
 extension MachineObserver {
     package func machineDidUse(disk: Int, _ account: BlockAccount) {}
+    package func machineDidLoadCrashKernel() {}
+    package func machineDidDump(_ place: CoreDumpPlace, _ error: Errno?) {}
 }

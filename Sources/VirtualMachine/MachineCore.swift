@@ -2,6 +2,7 @@ import BootLoader
 import GuestMemory
 import HypercallABI
 import Hypervisor
+import LinuxSystem
 import VirtualDevices
 
 /// One life of a machine, from power-on to the next reset: a partition with its memory, processors and devices, and
@@ -19,11 +20,13 @@ final class MachineCore: Sendable {
     ///   - image: what to load into it; nil where no guest code will run.
     ///   - output: gets what the guest sends to its serial port.
     ///   - request: called when the guest asks to be powered off or reset.
+    ///   - panic: called when the guest's kernel says that it panicked.
     /// - Throws: `MachineError` with the step that failed. Nothing is left behind then.
     init(
         _ configuration: MachineConfiguration, on backend: any HypervisorBackend, memory: GuestMemory,
         image: BootImage?, disks: [MachineDisk] = [], output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
-        request: @escaping @Sendable (PowerRequest) -> Void
+        request: @escaping @Sendable (PowerRequest) -> Void,
+        panic: @escaping @Sendable (PanicDevice.Events) -> Void = { _ in }
     ) throws(MachineError) {
         self.memory = memory
         do {
@@ -35,7 +38,7 @@ final class MachineCore: Sendable {
             for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
             chassis = try Chassis(
                 memory: memory, partition: partition.hotPath, disks: disks, vpCount: configuration.vpCount,
-                output: output, request: request)
+                output: output, request: request, panic: panic)
             var processors: [any VirtualProcessor] = []
             for index in 0..<configuration.vpCount {
                 processors.append(try partition.hotPath.virtualProcessor(VPIndex(index)))
@@ -91,13 +94,21 @@ final class MachineCore: Sendable {
             return .end(
                 .failed("processor \(processor.index) made the hypercall \(control.code), which nobody answers"))
         case .unrecoverableException:
-            return .end(.crashed("processor \(processor.index) took a triple fault"))
+            return .end(.crashed(.tripleFault, "processor \(processor.index) took a triple fault"))
         case .interrupted:
             break
         case .failed(let reason):
             return .end(.failed("processor \(processor.index): \(reason)"))
         }
         return .runAgain
+    }
+
+    /// Writes the guest's memory and registers down, as `MachineConfiguration.coreDump` says. No processor may run any
+    /// more.
+    func dump(directory: String, name: String) throws(Errno) {
+        chassis.stop()
+        try CoreDump(memory: memory, partition: partition, vpCount: processors.count)
+            .write(directory: directory, name: name)
     }
 
     /// Gives the partition back. No processor may run any more.

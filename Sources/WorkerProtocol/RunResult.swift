@@ -8,7 +8,10 @@ package struct RunResult: Sendable, Equatable {
         case poweredOff = "powered-off"
         case stopped
         case debugExit = "debug-exit"
+        /// Triple fault.
         case crashed
+        /// The guest's kernel panicked and said so.
+        case panicked
         case failed
     }
 
@@ -16,8 +19,10 @@ package struct RunResult: Sendable, Equatable {
     package var end: End
     /// What the guest wrote to the debug-exit port; with `debugExit` only.
     package var code: UInt8?
-    /// One sentence for people; with `crashed` and `failed`.
+    /// One sentence for people; with `crashed`, `panicked` and `failed`.
     package var message: String?
+    /// The core file's path, where one was written.
+    package var coreDump: String?
     /// Nanoseconds since 1970.
     package var endedAt: UInt64
 
@@ -49,6 +54,7 @@ package struct RunResult: Sendable, Equatable {
             "end": .string(end.rawValue),
             "code": code.map { JSONValue($0) } ?? .null,
             "message": JSONValue(message),
+            "coreDump": JSONValue(coreDump),
             "endedAt": JSONValue(endedAt),
         ]
     }
@@ -65,6 +71,7 @@ package struct RunResult: Sendable, Equatable {
         self.code = code.map { UInt8(truncatingIfNeeded: $0) }
         guard end != .debugExit || code != nil else { throw MessageError("code: missing for a debug exit") }
         message = try fields.optionalString("message")
+        coreDump = try fields.optionalString("coreDump")
         endedAt = try fields.uint64("endedAt")
     }
 }

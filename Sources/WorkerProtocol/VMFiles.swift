@@ -10,6 +10,8 @@ package enum VMFiles {
     package static let workerLog = "worker.log"
     /// How the last run ended (`RunResult`).
     package static let result = "result.json"
+    /// The guest's memory and registers as its last crash left them, where the VM asks for that.
+    package static let core = "core"
 
     // In the VM's run directory: they mean nothing after the host's next boot.
 

@@ -22,6 +22,8 @@ package struct WorkerLaunch: Sendable, Equatable {
     /// Which hypervisor the worker makes its partition on.
     package var hypervisor = HypervisorKind.kvm
     package var disks: [DiskSource] = []
+    /// Whether a core file (`VMFiles.core`) is written when the guest crashes.
+    package var dumpsCore = false
 
     package init(
         vmID: String, runID: String, directory: String, runDirectory: String, partitionID: UInt64, vpCount: Int,
@@ -53,6 +55,7 @@ package struct WorkerLaunch: Sendable, Equatable {
             "memorySize": JSONValue(memorySize),
             "hypervisor": .string(hypervisor.rawValue),
             "disks": .array(disks.map(\.json)),
+            "dumpsCore": .bool(dumpsCore),
             "boot": [
                 "kernel": .string(boot.kernel),
                 "initrd": JSONValue(boot.initrd),
@@ -91,6 +94,7 @@ package struct WorkerLaunch: Sendable, Equatable {
         }
         self.hypervisor = hypervisor
         disks = try DiskSource.list(json["disks"])
+        dumpsCore = json["dumpsCore"]?.bool ?? false
         let boot = Fields(json["boot"] ?? .null)
         let format = try boot.string("format")
         guard let known = BootSource.Format(rawValue: format) else {

@@ -203,6 +203,8 @@ package enum WorkerEvent: Sendable, Equatable {
     /// The console ring has bytes up to this total. One at a time: the next comes after `acknowledge`.
     case consoleAdvanced(total: UInt64)
     case rebooted
+    /// The guest's kernel panicked and goes on with its crash kernel.
+    case crashKernelLoaded
     /// The guest has ended and `RunResult` is written; the process ends now.
     case ended
 
@@ -210,6 +212,7 @@ package enum WorkerEvent: Sendable, Equatable {
         switch self {
         case .consoleAdvanced(let total): ["event": "console-advanced", "total": JSONValue(total)]
         case .rebooted: ["event": "rebooted"]
+        case .crashKernelLoaded: ["event": "crash-kernel-loaded"]
         case .ended: ["event": "ended"]
         }
     }
@@ -219,6 +222,7 @@ package enum WorkerEvent: Sendable, Equatable {
         switch name {
         case "console-advanced": self = .consoleAdvanced(total: try Fields(json).uint64("total"))
         case "rebooted": self = .rebooted
+        case "crash-kernel-loaded": self = .crashKernelLoaded
         case "ended": self = .ended
         default: throw MessageError("event: \(name) is not known")
         }

@@ -57,7 +57,7 @@ final class ControlLoop {
     func run() -> Bool {
         while true {
             for ready in epoll.wait(milliseconds: patience()) { handle(ready) }
-            tellReboot()
+            tellEvents()
             tellConsole()
             if let end = observer.end { return finish(end) }
             if monotonicNanoseconds() >= nextRefresh { refresh() }
@@ -162,10 +162,11 @@ final class ControlLoop {
 
     // MARK: News
 
-    private func tellReboot() {
-        guard observer.takeReboot() else { return }
+    private func tellEvents() {
+        let events = observer.takeEvents()
+        guard !events.isEmpty else { return }
         for client in clients.values {
-            client.channel.send(.event(.rebooted))
+            for event in events { client.channel.send(.event(event)) }
             watch(client)
         }
         refresh()
@@ -207,13 +208,16 @@ final class ControlLoop {
         case .debugExit(let code):
             result.end = .debugExit
             result.code = code
-        case .crashed(let reason):
-            result.end = .crashed
+        case .crashed(let crash, let reason):
+            result.end = crash == .panic ? .panicked : .crashed
             result.message = reason
+            note(observer.dump, in: &result)
         case .failed(let reason):
             result.end = .failed
             result.message = reason
         }
+        // What it told last comes before its end.
+        tellEvents()
         Log.info("the guest ended", ["end": result.end.rawValue, "message": result.message ?? ""])
         do {
             try result.write(directory: launch.directory)
@@ -223,5 +227,16 @@ final class ControlLoop {
         }
         for client in clients.values { client.channel.send(.event(.ended)) }
         return true
+    }
+
+    private func note(_ dump: (place: CoreDumpPlace, error: Errno?)?, in result: inout RunResult) {
+        guard let dump else { return }
+        if let error = dump.error {
+            Log.error("the guest's core file could not be written", ["path": dump.place.path, "error": "\(error)"])
+            result.message = (result.message ?? "") + "; its core file could not be written: \(error)"
+        } else {
+            Log.info("the guest's core file is written", ["path": dump.place.path])
+            result.coreDump = dump.place.path
+        }
     }
 }

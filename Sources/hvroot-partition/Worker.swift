@@ -76,6 +76,9 @@ enum Worker {
                 simulation: launch.simulation)
             configuration.disks = launch.disks
             configuration.runDirectory = launch.runDirectory
+            if launch.dumpsCore {
+                configuration.coreDump = CoreDumpPlace(directory: launch.directory, name: VMFiles.core)
+            }
             let machine = try Machine(configuration, on: backend, observer: observer)
             try machine.start()
             control.attach(machine, on: backend)

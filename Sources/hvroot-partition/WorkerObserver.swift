@@ -9,7 +9,9 @@ import WorkerProtocol
 final class WorkerObserver: MachineObserver {
     private struct News {
         var end: MachineEnd?
-        var hasRebooted = false
+        /// What happened to the guest that the server is told of, in order.
+        var events: [WorkerEvent] = []
+        var dump: (place: CoreDumpPlace, error: Errno?)?
     }
 
     let ring: ConsoleRing.Writer
@@ -37,9 +39,20 @@ final class WorkerObserver: MachineObserver {
 
     func machineDidReset() {
         statistics.countReboot()
-        news.withLock { $0.hasRebooted = true }
+        add(.rebooted)
+    }
+
+    func machineDidLoadCrashKernel() { add(.crashKernelLoaded) }
+
+    private func add(_ event: WorkerEvent) {
+        news.withLock { news in
+            // Once, however often: a guest does it as often as it likes.
+            if !news.events.contains(event) { news.events.append(event) }
+        }
         wake.signal()
     }
+
+    func machineDidDump(_ place: CoreDumpPlace, _ error: Errno?) { news.withLock { $0.dump = (place, error) } }
 
     func machineDidEnd(_ end: MachineEnd) {
         // The first end is the reason; what follows from it is not.
@@ -73,13 +86,16 @@ final class WorkerObserver: MachineObserver {
         return ring.total
     }
 
-    /// Whether the guest rebooted, once or more, since the last call.
-    func takeReboot() -> Bool {
+    /// What happened since the last call.
+    func takeEvents() -> [WorkerEvent] {
         news.withLock { news in
-            defer { news.hasRebooted = false }
-            return news.hasRebooted
+            defer { news.events = [] }
+            return news.events
         }
     }
+
+    /// What came of the core file of the guest's crash; nil where none was asked for.
+    var dump: (place: CoreDumpPlace, error: Errno?)? { news.withLock { $0.dump } }
 
     var end: MachineEnd? { news.withLock { $0.end } }
 }

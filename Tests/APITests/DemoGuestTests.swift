@@ -39,7 +39,7 @@ extension EndToEnd {
             try await api.waitForConsole("memory 63 MiB", of: "a")
             try await Self.type("sum\recho one two\r", to: "a", api)
             try await api.waitForConsole("sum ok 0x", of: "a")
-            try await api.waitForConsole("\none two\r\n", of: "a")
+            try await api.waitForConsole("\none two\r\nready> ", of: "a")
 
             let whole = try await api.request("GET", "/v1/vms/a/console", expecting: 200)
             let offset = try #require(whole.header("Console-Offset").flatMap { Int($0) })
@@ -149,6 +149,50 @@ extension EndToEnd {
             let reason = try await api.vm("a")["stateReason"]
             #expect(reason?["code"]?.string == "guest-debug-exit")
             #expect(reason?["message"]?.string?.contains("code 7") == true)
+        }
+
+        /// Crashes again and again: the guest is started again by its policy, with a core file, even when the server was
+        /// killed meanwhile.
+        @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)
+        func aCrashedGuestIsRestarted(_ hypervisor: String) async throws {
+            let fixture = try ServerFixture(hypervisor: hypervisor)
+            let api = try await fixture.start()
+            try await api.create("a")
+            let patch = #"{"restart": {"policy": "on-failure", "initialDelay": 0.5}, "coreDump": true}"#
+            let patched = try await api.request("PATCH", "/v1/vms/a", patch, expecting: 200).json()
+            #expect(patched["restart"]?["policy"]?.string == "on-failure" && patched["coreDump"]?.bool == true)
+            try await api.request(
+                "PATCH", "/v1/vms/a", #"{"restart": {"policy": "sometimes"}}"#, expecting: 400)
+            try await api.request(
+                "PATCH", "/v1/vms/a", #"{"restart": {"policy": "always", "initialDelay": 0}}"#, expecting: 400)
+            try await api.perform("start", on: "a")
+            try await api.waitForConsole("ready> ", of: "a")
+
+            try await Self.type("crash\r", to: "a", api)
+            try await api.waitForState("failed", of: "a")
+            let failed = try await api.vm("a")
+            let core = try #require(failed["stateReason"]?["coreDump"]?.string)
+            #expect(access(core, R_OK) == 0)
+            #expect(failed["restart"]?["nextAt"] != nil && failed["restart"]?["count"]?.uint64 == 1)
+            try await api.waitForConsole("ready> ", of: "a", count: 2)
+            try await api.waitForState("running", of: "a")
+            let running = try await api.vm("a")
+            #expect(running["stateReason"]?["code"]?.string == "restarted" && running["restart"]?["nextAt"] == nil)
+            // It can be changed at any time.
+            try await api.request("PATCH", "/v1/vms/a", #"{"coreDump": false}"#, expecting: 409)
+            try await api.request(
+                "PATCH", "/v1/vms/a", #"{"restart": {"policy": "on-failure", "initialDelay": 1}}"#, expecting: 200)
+
+            try await Self.type("crash\r", to: "a", api)
+            try await api.waitForState("failed", of: "a")
+            try await fixture.end(SIGKILL)
+            let second = try await fixture.start()
+            try await second.waitForConsole("ready> ", of: "a", count: 3)
+            #expect(try await second.vm("a")["restart"]?["count"]?.uint64 == 2)
+            // A guest that powers itself off has not failed.
+            try await Self.type("poweroff\r", to: "a", second)
+            try await second.waitForState("stopped", of: "a")
+            #expect(try await second.vm("a")["restart"]?["nextAt"] == nil)
         }
 
         @Test(.timeLimit(.minutes(2)), arguments: Programs.realHypervisors)

@@ -102,7 +102,7 @@ struct KvmMachineTests {
     func ends() throws {
         for (command, expected) in [
             ("exit 5", MachineEnd.debugExit(code: 5)),
-            ("crash", MachineEnd.crashed("processor 0 took a triple fault")),
+            ("crash", MachineEnd.crashed(.tripleFault, "processor 0 took a triple fault")),
         ] {
             let (machine, observer, _) = try makeMachine()
             try machine.start()

@@ -12,7 +12,7 @@ import Testing
         let (store, state) = try StateStore.open(directory: directory.path)
         #expect(state.installID.count == 32 && state.lastPartitionID == 1 && state.vms.isEmpty)
         #expect(try await store.number("PRAGMA synchronous") == 2)
-        #expect(try await store.number("PRAGMA user_version") == 2)
+        #expect(try await store.number("PRAGMA user_version") == 3)
         #expect(try await store.number("PRAGMA application_id") == 0x6876_7274)
         let mode = Mutex("")
         try await store.write { transaction throws(StoreError) in
@@ -25,6 +25,36 @@ import Testing
         let (again, stateAgain) = try StateStore.open(directory: directory.path)
         #expect(stateAgain.installID == state.installID)
         await again.close()
+    }
+
+    /// A state directory of the first version, with one VM in it.
+    @Test func olderFilesAreTakenForward() async throws {
+        let (first, _) = try StateStore.open(directory: directory.path)
+        try await first.write { transaction throws(StoreError) in
+            try transaction.database.execute(
+                """
+                DROP TABLE volumes;
+                DROP TABLE images;
+                ALTER TABLE operations DROP COLUMN image_id;
+                ALTER TABLE operations DROP COLUMN volume_id;
+                DROP TABLE vms;
+                CREATE TABLE vms (
+                    id TEXT PRIMARY KEY, specification TEXT NOT NULL, desired TEXT NOT NULL, state TEXT NOT NULL,
+                    reason TEXT NOT NULL, run_id TEXT, partition_id INTEGER, started_at INTEGER, paused INTEGER NOT NULL,
+                    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, revision INTEGER NOT NULL
+                ) STRICT, WITHOUT ROWID;
+                INSERT INTO vms VALUES ('old', '{"vpCount":2,"memorySize":33554432,"boot":{"kernel":"builtin:demo"},
+                    "labels":{}}', 'stopped', 'stopped', '{"code":"requested","message":"m"}', NULL, NULL, NULL, 0, 1, 2, 3);
+                PRAGMA user_version = 1;
+                """)
+        }
+        await first.close()
+        let (second, state) = try StateStore.open(directory: directory.path)
+        let old = try #require(state.vms.first)
+        #expect(old.id == "old" && old.specification.vpCount == 2 && old.revision == 3)
+        #expect(old.restarts == RestartState() && old.specification.restart == RestartPolicy())
+        #expect(try await second.number("PRAGMA user_version") == 3)
+        await second.close()
     }
 
     @Test func keepsAllOfARecord() async throws {
@@ -43,6 +73,11 @@ import Testing
         full.reason.signal = 11
         full.reason.exitStatus = -1
         full.reason.lastLogLines = ["a", "b"]
+        full.reason.coreDump = "/state/vms/full/core"
+        full.specification.dumpsCore = true
+        full.specification.restart.mode = .onFailure
+        full.specification.restart.maximumDelay = 7.5
+        full.restarts = RestartState(count: 3, next: 99)
         let stored = full
         let operation = StoredOperation(
             resource: OperationResource(

@@ -77,6 +77,30 @@ import Testing
         #expect(throws: (any Error).self) { try HTTPConnection(to: address) }
     }
 
+    /// A server that is busy while it stops: libmicrohttpd ends the process where it is stopped in the wrong way.
+    @Test func stoppingUnderLoad() async throws {
+        for _ in 0..<300 {
+            try await withThrowingTaskGroup(of: Void.self) { clients in
+                try await TestServer.run { test in
+                    let address = test.address
+                    for _ in 0..<4 {
+                        clients.addTask {
+                            var status = 200
+                            // Until the server is gone, or says that it goes.
+                            while status == 200, let answer = try? await httpRequest(address, "GET", "/v1/vms") {
+                                status = answer.status
+                            }
+                            #expect(status == 200 || status == 503)
+                        }
+                    }
+                    let health = try await httpRequest(address, "GET", "/healthz")
+                    #expect(health.status == 200)
+                }
+                try await clients.waitForAll()
+            }
+        }
+    }
+
     @Test func unixSocketFilesComeAndGo() async throws {
         let path = "/tmp/hvroot-stale-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).sock"
         func make() -> RESTServer {

@@ -102,10 +102,13 @@ import Testing
         reason.signal = 9
         reason.exitStatus = 1
         reason.lastLogLines = ["last words"]
-        return VMResource(
+        reason.coreDump = "/c"
+        var resource = VMResource(
             specification: specification, id: "a", state: .failed, stateReason: reason, partitionID: 7,
             hypervisor: FakeService.hypervisor, createdAt: 1, updatedAt: 2, startedAt: 3, processID: 4, revision: 5,
             operationID: "op")
+        resource.restarts = RestartState(count: 1, next: 2)
+        return resource
     }
 
     @Test func answersHaveTheFieldsOfTheirSchemas() throws {
@@ -137,8 +140,8 @@ import Testing
         whole["error"] = .object(problem)
         expectSame(.object(whole), try #require(schema("Operation")), at: "Operation")
         let details: JSONObject = [
-            "state": "running", "previousState": "starting", "reason": "requested", "operationId": "op",
-            "verb": "start",
+            "state": "running", "previousState": "starting", "reason": "requested", "restartAt": "x",
+            "operationId": "op", "verb": "start",
             "status": "succeeded", "image": "i", "volume": "v",
         ]
         let event = EventRecord(sequence: 1, time: 2, type: "vm.state-changed", vmID: "a", details: details)

@@ -104,6 +104,7 @@ private final class EventLog: Sendable {
             self.state.withLock { state in
                 switch event {
                 case .consoleAdvanced: state.0.append("console")
+                case .crashKernelLoaded: state.0.append("crash-kernel-loaded")
                 case .rebooted: state.0.append("rebooted")
                 case .ended(let end):
                     state.0.append("ended")

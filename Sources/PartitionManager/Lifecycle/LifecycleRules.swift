@@ -117,6 +117,7 @@ package enum LifecycleRules {
             reason.signal = failure.signal
             reason.exitStatus = failure.exitStatus
             reason.lastLogLines = failure.lastLogLines
+            reason.coreDump = failure.coreDump
             return (.failed, reason)
         }
     }

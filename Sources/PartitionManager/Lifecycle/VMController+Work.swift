@@ -5,10 +5,10 @@ import Log
 extension VMController {
     /// Begins `verb`: the operation is durable when this returns, and its work goes on.
     package func begin(
-        _ verb: OperationResource.Verb, timeout: Double?
+        _ verb: OperationResource.Verb, timeout: Double?, isRestart: Bool = false
     ) async throws(ServiceError) -> OperationResource {
         let operation = try await change { (draft) throws(ServiceError) in
-            try draft.begin(verb, id: core.operationIDs.next(), timeout: timeout, core: core)
+            try draft.begin(verb, id: core.operationIDs.next(), timeout: timeout, isRestart: isRestart, core: core)
         }
         if operation.resource.status == .running {
             Task { await self.perform(operation) }
@@ -27,6 +27,7 @@ extension VMController {
             let specification = try body(entry.resource)
             try core.storage.claim(specification.disks, vm: id)
             draft.record.specification = specification
+            if specification.restart.mode == .never { draft.cancelRestart() }
         }
         return entry.resource
     }
@@ -80,8 +81,7 @@ extension VMController {
             await record { draft in
                 // A stop that came meanwhile has taken over; it finds the guest when it goes on.
                 guard draft.active?.id == operation.id else { return }
-                draft.record.state = .running
-                draft.record.reason = StateReason(code: "requested", message: "Started as requested.")
+                draft.noteStarted()
                 draft.record.run?.startedAt = realtimeNanoseconds()
                 draft.endActive(nil)
             }
@@ -201,6 +201,7 @@ extension VMController {
             if active != nil {
                 await record { $0.endActive(ServiceError(.internal, "The server ended while this was under way.")) }
             }
+            awaitRestart()
             return
         }
         launchesUnderWay += 1

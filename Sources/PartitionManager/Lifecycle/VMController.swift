@@ -197,6 +197,7 @@ package actor VMController {
             switch mail.event {
             case .consoleAdvanced: break
             case .rebooted: await record { draft in draft.addEvent("vm.rebooted") }
+            case .crashKernelLoaded: await record { draft in draft.addEvent("vm.crash-kernel-loaded") }
             case .ended(let end): await endRun(end)
             }
         }
@@ -210,6 +211,7 @@ package actor VMController {
         await record { draft in if draft.record.run != nil { draft.endRun(end) } }
         // A deletion that waited for the end.
         if isGone { await core.removeFiles(of: id) }
+        awaitRestart()
     }
 
     func attach(_ driver: any GuestDriver) {
@@ -226,6 +228,7 @@ package actor VMController {
             simulation: specification.simulation ?? SimulationModel(seed: VMController.seed(of: id)))
         launch.disks = specification.disks
         if specification.cloudInit != nil { launch.disks.append(seedDisk) }
+        launch.dumpsCore = specification.dumpsCore
         return launch
     }
 

@@ -14,9 +14,10 @@ extension VMResource {
 extension VMDraft {
     /// Begins `verb`, or adds it as done when its result holds already.
     ///
+    /// - Parameter isRestart: whether the restart policy asks, not a client.
     /// - Throws: `.operationConflict`, `.wrongState`.
     mutating func begin(
-        _ verb: OperationResource.Verb, id: String, timeout: Double?, core: ManagerCore
+        _ verb: OperationResource.Verb, id: String, timeout: Double?, isRestart: Bool = false, core: ManagerCore
     ) throws(ServiceError) -> StoredOperation {
         var operation = StoredOperation(
             resource: OperationResource(
@@ -34,6 +35,8 @@ extension VMDraft {
         switch LifecycleRules.decide(verb, in: record.state) {
         case .refused(let why): throw ServiceError(.wrongState, why)
         case .holds:
+            // Who stops a VM that waits for its restart wants none.
+            if verb == .stop || verb == .shutdown { cancelRestart() }
             addDone(operation)
             if let done = operations.last { operation = done }
             return operation
@@ -45,6 +48,7 @@ extension VMDraft {
             record.reason = StateReason(code: "requested", message: "The operation \(verb.rawValue) is under way.")
         }
         if verb == .start {
+            record.restarts = RestartState(count: isRestart ? record.restarts.count : 0)
             record.run = RunRecord(
                 runID: Identifiers.random(digits: 32), partitionID: core.nextPartitionID(),
                 startedAt: realtimeNanoseconds())
@@ -58,8 +62,7 @@ extension VMDraft {
         record.run?.isPaused = isPaused
         switch active?.verb {
         case .start:
-            record.state = .running
-            record.reason = StateReason(code: "requested", message: "Started as requested.")
+            noteStarted()
             endActive(nil)
         // Taken up again: they decide by themselves.
         case .stop, .shutdown, .delete, .reset, .importImage, .createVolume: break
@@ -71,5 +74,22 @@ extension VMDraft {
                     code: "adopted", message: "Found in this state when the server started again.")
             }
         }
+    }
+
+    /// What waits for its restart stays as it is.
+    mutating func cancelRestart() {
+        guard record.restarts.next != nil else { return }
+        record.desired = .stopped
+        record.restarts = RestartState()
+    }
+
+    /// A start is done.
+    mutating func noteStarted() {
+        record.state = .running
+        record.reason =
+            record.restarts.count == 0
+            ? StateReason(code: "requested", message: "Started as requested.")
+            : StateReason(
+                code: "restarted", message: "Started again by its restart policy, restart \(record.restarts.count).")
     }
 }

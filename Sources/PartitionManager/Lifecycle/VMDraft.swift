@@ -1,3 +1,5 @@
+import LinuxSystem
+
 /// A change of one VM before it is committed: the record as it will be, the operations that begin or end with it and
 /// the events that tell of it. All of it is written in one transaction or none.
 struct VMDraft {
@@ -61,12 +63,32 @@ struct VMDraft {
     mutating func endRun(_ end: GuestEnd) {
         let verb = active?.verb
         let outcome = LifecycleRules.outcome(of: end, during: verb)
+        planRestart(hasFailed: outcome.state == .failed, during: verb)
         record.run = nil
         record.state = outcome.state
         record.reason = outcome.reason
-        if outcome.state == .stopped && record.desired != .deleted { record.desired = .stopped }
+        if outcome.state == .stopped, record.desired != .deleted, record.restarts.next == nil {
+            record.desired = .stopped
+        }
         if verb == .delete { isRemoved = true }
         if let verb { endActive(LifecycleRules.error(of: verb, when: end, reason: outcome.reason)) }
+    }
+
+    /// Before the run's end is noted: whether another one follows by itself.
+    private mutating func planRestart(hasFailed: Bool, during verb: OperationResource.Verb?) {
+        switch verb {
+        case .stop, .shutdown, .delete: return record.restarts = RestartState()
+        case .start, .pause, .resume, .reset, .importImage, .createVolume, nil: break
+        }
+        guard record.desired == .running, let run = record.run else { return record.restarts = RestartState() }
+        record.restarts = record.specification.restart.state(
+            after: hasFailed, ran: record.state == .starting ? nil : now.subtractingClamped(run.startedAt),
+            before: record.restarts, now: now)
+        guard let next = record.restarts.next else { return }
+        otherEvents.append(
+            PendingEvent(
+                time: now, type: "vm.restart-scheduled", vmID: record.id,
+                details: [("restartAt", rfc3339(next))]))
     }
 
     /// An operation did not do what it should: the guest goes on as it was.

@@ -33,6 +33,7 @@ package struct VMRecord: Sendable, Equatable {
     package var createdAt: UInt64
     package var updatedAt: UInt64
     package var revision: UInt64
+    package var restarts = RestartState()
 
     /// A VM that was just defined.
     package init(id: String, specification: VMSpecification, now: UInt64) {
@@ -66,10 +67,12 @@ package struct VMRecord: Sendable, Equatable {
     package func resource(
         hypervisor: HypervisorDescription, processID: Int32?, operationID: String?
     ) -> VMResource {
-        VMResource(
+        var resource = VMResource(
             specification: specification, id: id, state: state, stateReason: reason, partitionID: run?.partitionID,
             hypervisor: hypervisor, createdAt: createdAt, updatedAt: updatedAt, startedAt: run?.startedAt,
             processID: run == nil ? nil : processID, revision: revision, operationID: operationID)
+        resource.restarts = restarts
+        return resource
     }
 }
 

@@ -165,7 +165,7 @@ private final class SimulatedRecord: MachineObserver {
             case .poweredOff: .poweredOff
             case .stopped: .stopped
             case .debugExit(let code): .debugExit(code: code)
-            case .crashed(let message): .failed(GuestFailure(code: "triple-fault", message: message))
+            case .crashed(_, let message): .failed(GuestFailure(code: "triple-fault", message: message))
             case .failed(let message): .failed(GuestFailure(code: "hypervisor-error", message: message))
             }
         state.withLock { $0.news.append(.ended(end)) }

@@ -32,6 +32,8 @@ enum RecordCodec {
         ]
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(\.json)) }
         object["cloudInit"] = specification.cloudInit?.json
+        if specification.restart != RestartPolicy() { object["restart"] = specification.restart.json }
+        if specification.dumpsCore { object["dumpsCore"] = .bool(true) }
         if let model = specification.simulation {
             var simulation: JSONObject = [
                 "seed": JSONValue(model.seed), "bootTime": JSONValue(model.bootTime),
@@ -65,6 +67,13 @@ enum RecordCodec {
             throw StoreError(.corrupt, "the disks of VM \(id) in the state store can't be read: \(error)")
         }
         specification.cloudInit = CloudInit(value["cloudInit"])
+        if let restart = value["restart"] {
+            guard let policy = RestartPolicy(restart) else {
+                throw StoreError(.corrupt, "the restart policy of VM \(id) in the state store is none")
+            }
+            specification.restart = policy
+        }
+        specification.dumpsCore = value["dumpsCore"]?.bool ?? false
         if let simulation = value["simulation"] {
             var model = SimulationModel()
             model.seed = simulation["seed"]?.uint64 ?? model.seed
@@ -87,6 +96,7 @@ enum RecordCodec {
         if !reason.lastLogLines.isEmpty {
             object["lastLogLines"] = .array(reason.lastLogLines.map { .string($0) })
         }
+        object["coreDump"] = reason.coreDump.map(JSONValue.string)
         return .object(object)
     }
 
@@ -95,6 +105,7 @@ enum RecordCodec {
         reason.signal = value["signal"]?.int64.flatMap { Int32(exactly: $0) }
         reason.exitStatus = value["exitStatus"]?.int64.flatMap { Int32(exactly: $0) }
         reason.lastLogLines = (value["lastLogLines"]?.array ?? []).compactMap(\.string)
+        reason.coreDump = value["coreDump"]?.string
         return reason
     }
 

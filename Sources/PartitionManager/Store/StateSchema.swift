@@ -22,6 +22,10 @@ enum StateSchema {
         CREATE TABLE removals (vm_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
         """,
         """
+        ALTER TABLE vms ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE vms ADD COLUMN restart_at INTEGER;
+        """,
+        """
         CREATE TABLE images (
             id TEXT PRIMARY KEY, file TEXT NOT NULL UNIQUE, format TEXT NOT NULL, virtual_size INTEGER NOT NULL,
             file_size INTEGER NOT NULL, digest TEXT NOT NULL, labels TEXT NOT NULL, created_at INTEGER NOT NULL,

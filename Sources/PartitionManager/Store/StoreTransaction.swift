@@ -8,7 +8,8 @@ package struct StoreTransaction: ~Copyable {
         try database.run(
             """
             INSERT OR REPLACE INTO vms (id, specification, desired, state, reason, run_id, partition_id, started_at,
-                paused, created_at, updated_at, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                paused, created_at, updated_at, revision, restarts, restart_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 .text(record.id), .text(RecordCodec.text(RecordCodec.encode(record.specification))),
@@ -16,7 +17,8 @@ package struct StoreTransaction: ~Copyable {
                 .text(RecordCodec.text(RecordCodec.encode(record.reason))), SQLiteValue(record.run?.runID),
                 SQLiteValue(record.run?.partitionID), SQLiteValue(record.run?.startedAt),
                 SQLiteValue(record.run?.isPaused ?? false), SQLiteValue(record.createdAt),
-                SQLiteValue(record.updatedAt), SQLiteValue(record.revision),
+                SQLiteValue(record.updatedAt), SQLiteValue(record.revision), SQLiteValue(record.restarts.count),
+                SQLiteValue(record.restarts.next),
             ])
     }
 

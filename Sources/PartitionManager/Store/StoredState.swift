@@ -33,7 +33,7 @@ package struct StoredState: Sendable {
         vms = try database.query(
             """
             SELECT id, specification, desired, state, reason, run_id, partition_id, started_at, paused, created_at,
-                updated_at, revision FROM vms ORDER BY id
+                updated_at, revision, restarts, restart_at FROM vms ORDER BY id
             """, [], StoredState.vm)
         operations = try database.query(
             """
@@ -64,13 +64,15 @@ package struct StoredState: Sendable {
             run = RunRecord(runID: runID, partitionID: row.unsigned(6), startedAt: row.unsigned(7))
             run?.isPaused = row.integer(8) != 0
         }
-        return VMRecord(
+        var record = VMRecord(
             id: id,
             specification: try RecordCodec.specification(
                 try RecordCodec.value(row.text(1), of: "the specification of VM \(id)"), id: id),
             desired: desired, state: state,
             reason: RecordCodec.reason(try RecordCodec.value(row.text(4), of: "the reason of VM \(id)")), run: run,
             createdAt: row.unsigned(9), updatedAt: row.unsigned(10), revision: row.unsigned(11))
+        record.restarts = RestartState(count: row.unsigned(12), next: row.optionalUnsigned(13))
+        return record
     }
 
     private static func operation(_ row: borrowing SQLiteRow) throws(StoreError) -> StoredOperation {

@@ -160,6 +160,8 @@ final class WorkerConnection: @unchecked Sendable {
             if contact == nil { events(.consoleAdvanced) }
         case .event(.rebooted):
             if contact == nil { events(.rebooted) }
+        case .event(.crashKernelLoaded):
+            if contact == nil { events(.crashKernelLoaded) }
         case .event(.ended): break  // Told when the process has ended, from the result that it wrote.
         case .request, .acknowledge: break
         }

@@ -36,9 +36,16 @@ enum WorkerEnd {
         case .poweredOff: .poweredOff
         case .stopped: .stopped
         case .debugExit: .debugExit(code: result.code ?? 0)
-        case .crashed: .failed(failure("triple-fault", result.message ?? "the guest crashed", of: launch))
+        case .crashed: .failed(crash("triple-fault", result, launch))
+        case .panicked: .failed(crash("guest-panic", result, launch))
         case .failed: .failed(failure("hypervisor-error", result.message ?? "the guest can't go on", of: launch))
         }
+    }
+
+    private static func crash(_ code: String, _ result: RunResult, _ launch: GuestLaunch) -> GuestFailure {
+        var failure = failure(code, result.message ?? "the guest crashed", of: launch)
+        failure.coreDump = result.coreDump
+        return failure
     }
 
     static func failure(_ code: String, _ message: String, of launch: GuestLaunch) -> GuestFailure {
