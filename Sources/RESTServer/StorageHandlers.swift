@@ -65,7 +65,7 @@ enum ImageHandlers {
         let image = try JSONFields(body, known: fields, readOnly: readOnlyFields)
         let wanted = ImageRequest(
             id: try StorageHandlers.required(image, "id", "a name for the image"),
-            format: try DiskInput.word(image, "format"), digest: try image.string("sha256")?.lowercased(),
+            format: try image.word("format"), digest: try image.string("sha256")?.lowercased(),
             labels: try StorageHandlers.labels(image))
         let path = try StorageHandlers.required(
             image, "path", "the absolute path of a file on the host; PUT /v1/images/{id}/content takes an upload")

@@ -28,7 +28,7 @@ enum VolumeHandlers {
         let wanted = VolumeRequest(
             id: try StorageHandlers.required(volume, "id", "a name for the volume"),
             size: try VMInput.byteSize(volume, "size"), image: try volume.string("image"),
-            method: try DiskInput.word(volume, "method") ?? .auto, labels: try StorageHandlers.labels(volume))
+            method: try volume.word("method") ?? .auto, labels: try StorageHandlers.labels(volume))
         return OperationOutput.accepted(try await context.service.createVolume(wanted))
     }
 
