@@ -24,8 +24,10 @@ extension VMController {
     ) async throws(ServiceError) -> VMResource {
         try await change { (draft) throws(ServiceError) in
             try entry.resource.check(revision: revision)
-            let specification = try body(entry.resource)
+            var specification = try body(entry.resource)
             try core.storage.claim(specification.disks, vm: id)
+            // From here on its volumes stay what they are.
+            specification.disks = specification.disks.map(core.storage.resolved)
             draft.record.specification = specification
             if specification.restart.mode == .never { draft.cancelRestart() }
         }

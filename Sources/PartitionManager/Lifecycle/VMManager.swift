@@ -135,10 +135,18 @@ package final class VMManager: Sendable {
     package func create(_ specification: VMSpecification, id: String) async throws(ServiceError) -> VMResource {
         try checkReady()
         try core.vms.reserve(id)
+        do throws(ServiceError) {
+            // From here on its volumes stay what they are.
+            try core.storage.claim(specification.disks, vm: id)
+        } catch {
+            core.vms.release(id)
+            throw error
+        }
+        var specification = specification
+        specification.disks = specification.disks.map(core.storage.resolved)
         let record = VMRecord(id: id, specification: specification, now: realtimeNanoseconds())
         let controller = VMController(record, active: nil, core: core)
         do throws(ServiceError) {
-            try core.storage.claim(specification.disks, vm: id)
             try await core.makeDirectories(of: id, clean: true)
             try await insert(controller, record)
         } catch {
