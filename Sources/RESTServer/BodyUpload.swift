@@ -3,6 +3,23 @@ import ManagementService
 import PartitionManager
 import Synchronization
 
+/// How slowly a body of any size may come: who drips would keep a connection for ever.
+struct UploadPace: Sendable {
+    private let startedAt = monotonicNanoseconds()
+    private let grace: Double
+    private let minimumRate: Double
+
+    init(_ configuration: RESTConfiguration) {
+        grace = configuration.uploadGrace
+        minimumRate = configuration.minimumUploadRate
+    }
+
+    func allows(_ received: UInt64) -> Bool {
+        let seconds = Double(monotonicNanoseconds() - startedAt) / 1e9
+        return seconds < grace || Double(received) / seconds >= minimumRate
+    }
+}
+
 /// A body on its way to its receiver: pieces are gathered to a buffer, and when it is full the client waits until it is
 /// written. So an upload of any size costs one buffer.
 ///
@@ -11,18 +28,15 @@ final class BodyUpload: @unchecked Sendable {
     private static let bufferSize = 1 << 20
 
     private let receiver: any BodyReceiver
-    private let startedAt = monotonicNanoseconds()
-    private let grace: Double
-    private let minimumRate: Double
+    private let pace: UploadPace
     private var buffer: [UInt8] = []
     private var received: UInt64 = 0
     /// What is wrong: it is the answer when the body is over, which is read to its end and dropped.
     private var failure: Problem?
 
-    init(_ receiver: any BodyReceiver, configuration: RESTConfiguration) {
+    init(_ receiver: any BodyReceiver, _ pace: UploadPace) {
         self.receiver = receiver
-        grace = configuration.uploadGrace
-        minimumRate = configuration.minimumUploadRate
+        self.pace = pace
     }
 
     var isFull: Bool { buffer.count >= Self.bufferSize }
@@ -31,8 +45,7 @@ final class BodyUpload: @unchecked Sendable {
     func take(_ piece: UnsafeRawBufferPointer) -> Bool {
         received += UInt64(piece.count)
         if failure == nil { buffer.append(contentsOf: piece) }
-        let seconds = Double(monotonicNanoseconds() - startedAt) / 1e9
-        return seconds < grace || Double(received) / seconds >= minimumRate
+        return pace.allows(received)
     }
 
     /// Writes what was gathered.

@@ -41,8 +41,8 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     private var body: [UInt8] = []
     private var bodyLimit = 0
     private var received = 0
-    /// Whether the body may be of any size.
-    private var isUpload = false
+    /// The body may be of any size; nil: it may not.
+    private var pace: UploadPace?
     private var attachment: ConsoleAttachment?
     private let outcome = Mutex(Outcome.none)
 
@@ -98,7 +98,7 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
             plan = .answer(Problem(catching: error).response(instance: path))
         }
         if case .upload = plan { return .YES }
-        if isUpload, case .answer(let response) = plan {
+        if pace != nil, case .answer(let response) = plan {
             // A client that waits for leave to send its body gets the refusal in place of it. Of another the body is
             // read to its end: it would not see an answer before that.
             if headers.words("expect").contains("100-continue") { return queue(response, on: connection) }
@@ -140,7 +140,8 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
                 case .none, .bytes, .stream: core.configuration.maximumConsoleInput
                 case .json, .mergePatch: core.configuration.maximumBodySize
                 }
-            if case .stream = route.body { isUpload = true }
+            let pace = UploadPace(core.configuration)
+            if case .stream = route.body { self.pace = pace }
             let query = try Query(target.query, allowed: route.query)
             let request = Request(method: method, target: target, headers: headers, body: [], id: id, query: query)
             guard case .upload(let handler) = route.handler else {
@@ -149,7 +150,7 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
             }
             let size = headers["content-length"].flatMap { UInt64($0) }
             plan = .upload(
-                BodyUpload(try handler(request, size, core.handlerContext), configuration: core.configuration))
+                BodyUpload(try handler(request, size, core.handlerContext), pace))
         }
     }
 
@@ -174,7 +175,8 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     private func take(_ piece: UnsafeRawBufferPointer) -> MHD_Result {
         // Each piece is at most libmicrohttpd's buffer, so the sum stays far from overflow.
         received += piece.count
-        guard isUpload || received <= max(Self.discardLimit, bodyLimit) else { return .NO }
+        let goesOn = pace?.allows(UInt64(received)) ?? (received <= max(Self.discardLimit, bodyLimit))
+        guard goesOn else { return .NO }
         if case .run = plan {
             if received <= bodyLimit {
                 body.append(contentsOf: piece)

@@ -128,6 +128,22 @@ import Testing
         }
     }
 
+    @Test func aClientThatDripsIsLetGoAlsoWhenItIsRefused() async throws {
+        try await TestServer.run(configure: { $0.uploadGrace = 0.3 }) { test in
+            _ = try await test.connection().request("PUT", Self.path, body: [1])
+            let client = try test.connection()
+            try await client.send(
+                Array("PUT \(Self.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n".utf8))
+            #expect(try await eventually { test.server.openRequests == 1 })
+            for _ in 0..<200 where test.server.openRequests > 0 {
+                try? await client.send([1])
+                try await Task.sleep(nanoseconds: 20_000_000)
+            }
+            #expect(test.server.openRequests == 0)
+            client.abort()
+        }
+    }
+
     @Test func aClientThatDripsIsLetGo() async throws {
         try await TestServer.run(configure: { $0.uploadGrace = 0.3 }) { test in
             let client = try test.connection()
