@@ -32,6 +32,7 @@ enum RecordCodec {
         ]
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(\.json)) }
         if specification.restart != RestartPolicy() { object["restart"] = specification.restart.json }
+        object["memoryMaximum"] = specification.memoryMaximum.map { JSONValue($0) }
         if specification.dumpsCore { object["dumpsCore"] = .bool(true) }
         if let model = specification.simulation {
             var simulation: JSONObject = [
@@ -54,6 +55,7 @@ enum RecordCodec {
         specification.id = id
         specification.vpCount = Int(vpCount)
         specification.memorySize = memorySize
+        specification.memoryMaximum = value["memoryMaximum"]?.uint64
         specification.kernel = kernel
         specification.initrd = boot["initrd"]?.string
         specification.commandLine = boot["commandLine"]?.string ?? ""
