@@ -55,16 +55,27 @@ package final class ImageUpload: Sendable {
 
     /// Appends to the image.
     package func write(_ bytes: [UInt8]) async throws(ServiceError) {
-        try await storage.run(on: storage.files) { [self] () throws(StorageFailure) in try take(bytes) }
+        do throws(ServiceError) {
+            try await storage.run(on: storage.files) { [self] () throws(StorageFailure) in try take(bytes) }
+        } catch {
+            await giveUp()
+            throw error
+        }
         storage.uploaded.add(UInt64(bytes.count), ordering: .relaxed)
     }
 
     /// All of the image was written: it is there and durable when this returns.
     package func finish() async throws(ServiceError) -> ImageResource {
-        let (result, file) = try await storage.run(on: storage.files) { [self] () throws(StorageFailure) in
-            try take([])
-            guard let writer = target.writer.withLock({ $0.take() }) else { throw Self.ended }
-            return try StorageManager.finish(writer, request)
+        let (result, file): (ImageWriter.Result, String)
+        do throws(ServiceError) {
+            (result, file) = try await storage.run(on: storage.files) { [self] () throws(StorageFailure) in
+                try take([])
+                guard let writer = target.writer.withLock({ $0.take() }) else { throw Self.ended }
+                return try StorageManager.finish(writer, request)
+            }
+        } catch {
+            await giveUp()
+            throw error
         }
         // From here on the end of the client changes nothing.
         guard !isOver.exchange(true, ordering: .acquiringAndReleasing) else {
@@ -89,6 +100,16 @@ package final class ImageUpload: Sendable {
             await storage.files.run { target.writer.withLock { $0 = nil } }
             storage.registry.releaseImage(id)
         }
+    }
+
+    /// As `cancel`, but all is gone and the id is free when this returns: the client that is told of the failure may
+    /// begin again at once.
+    private func giveUp() async {
+        guard !isOver.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        storage.uploads.subtract(1, ordering: .relaxed)
+        let target = target
+        await storage.files.run { target.writer.withLock { $0 = nil } }
+        storage.registry.releaseImage(request.id)
     }
 
     private static let ended = StorageFailure(.cancelled, "The upload has ended")

@@ -33,6 +33,7 @@ enum RecordCodec {
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(\.json)) }
         object["cloudInit"] = specification.cloudInit?.json
         if specification.restart != RestartPolicy() { object["restart"] = specification.restart.json }
+        object["memoryMaximum"] = specification.memoryMaximum.map { JSONValue($0) }
         if specification.dumpsCore { object["dumpsCore"] = .bool(true) }
         if let model = specification.simulation {
             var simulation: JSONObject = [
@@ -55,6 +56,7 @@ enum RecordCodec {
         specification.id = id
         specification.vpCount = Int(vpCount)
         specification.memorySize = memorySize
+        specification.memoryMaximum = value["memoryMaximum"]?.uint64
         specification.kernel = kernel
         specification.initrd = boot["initrd"]?.string
         specification.commandLine = boot["commandLine"]?.string ?? ""
