@@ -98,12 +98,14 @@ let package = Package(
         swift("GuestMemory", ["LinuxSystem"]),
         swift("VirtualDevices", ["LinuxSystem"]),
         swift("BlockStorage", ["LinuxSystem", "CLinux", "CURing"]),
-        swift("Virtio", ["VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem", "CLinux"]),
+        swift("NetworkBackends", ["LinuxSystem", "CLinux"]),
+        swift(
+            "Virtio", ["VirtualDevices", "GuestMemory", "BlockStorage", "NetworkBackends", "LinuxSystem", "CLinux"]),
         swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
             "VirtualMachine",
             [
-                "Virtio", "VirtualDevices", "BlockStorage", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI",
+                "Virtio", "VirtualDevices", "BlockStorage", "NetworkBackends", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI",
                 "LinuxSystem", "Log",
             ]),
 
@@ -113,11 +115,15 @@ let package = Package(
         // manager: lifecycle of VMs, the worker processes, the state store
         swift(
             "WorkerProtocol",
-            ["BlockStorage", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
+            [
+                "BlockStorage", "NetworkBackends", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
+                "CLinux",
+            ]),
         swift(
             "PartitionManager",
             [
-                "WorkerProtocol", "VirtualMachine", "BlockStorage", "BootLoader", "VirtualDevices", "Hypervisor",
+                "WorkerProtocol", "VirtualMachine", "BlockStorage", "NetworkBackends", "BootLoader", "VirtualDevices",
+                "Hypervisor",
                 "HypercallABI", "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "MshvHypervisor",
                 "HostInventory",
                 "CSQLite", "CLinux", "JSON", "LinuxSystem", "Log",
@@ -127,22 +133,22 @@ let package = Package(
         swift(
             "ManagementService",
             [
-                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "BlockStorage", "BootLoader",
-                "JSON", "LinuxSystem", "Log",
+                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "BlockStorage", "NetworkBackends",
+                "BootLoader", "JSON", "LinuxSystem", "Log",
             ]),
 
         // front ends: wire formats
         swift(
             "MetricsExposition",
             [
-                "ManagementService", "PartitionManager", "WorkerProtocol", "BlockStorage", "Hypervisor", "HypercallABI",
-                "LinuxSystem",
+                "ManagementService", "PartitionManager", "WorkerProtocol", "BlockStorage", "NetworkBackends",
+                "Hypervisor", "HypercallABI", "LinuxSystem",
             ]),
         swift(
             "RESTServer",
             [
-                "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage", "Hypervisor", "JSON",
-                "LinuxSystem", "CLinux", "Log", "CMicroHTTPD", "COpenSSL", "CWSLay",
+                "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage", "NetworkBackends",
+                "Hypervisor", "JSON", "LinuxSystem", "CLinux", "Log", "CMicroHTTPD", "COpenSSL", "CWSLay",
             ]),
 
         // programs: wiring only
@@ -208,7 +214,10 @@ let package = Package(
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
         test("BlockStorageTests", ["BlockStorage", "LinuxSystem", "CLinux"]),
-        test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem"]),
+        test("NetworkBackendsTests", ["NetworkBackends", "LinuxSystem", "CLinux"]),
+        test(
+            "VirtioTests",
+            ["Virtio", "VirtualDevices", "GuestMemory", "BlockStorage", "NetworkBackends", "LinuxSystem"]),
         test(
             "MachineTests",
             [
