@@ -1,6 +1,7 @@
 import BlockStorage
 import Hypervisor
 import JSON
+import NetworkBackends
 
 /// A VM as a client asks for it. Every member has a default but the boot source.
 package struct VMSpecification: Sendable, Equatable {
@@ -18,6 +19,8 @@ package struct VMSpecification: Sendable, Equatable {
     package var labels: [String: String] = [:]
     /// In the order in which the guest finds them.
     package var disks: [DiskSource] = []
+    /// In the order in which the guest finds them.
+    package var networkInterfaces: [NetworkSource] = []
     package var restart = RestartPolicy()
     /// Whether a core file is written when the guest crashes.
     package var dumpsCore = false
@@ -39,6 +42,8 @@ package struct VMPatch: Sendable, Equatable {
     package var loadAddress: UInt64??
     /// All of them, in place of those there were.
     package var disks: [DiskSource]?
+    /// All of them, in place of those there were.
+    package var networkInterfaces: [NetworkSource]?
     package var restart: RestartPatch?
     package var dumpsCore: Bool?
     package init() {}

@@ -17,7 +17,8 @@ final class Chassis: Sendable {
 
     /// - Throws: `BusError` where two devices claim one address.
     init(
-        memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [], vpCount: Int = 1,
+        memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [],
+        networkInterfaces: [MachineNetworkInterface] = [], vpCount: Int = 1,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void, panic: @escaping @Sendable (PanicDevice.Events) -> Void
     ) throws {
@@ -65,6 +66,7 @@ final class Chassis: Sendable {
         virtio =
             [onPCI(EntropyDevice(), (base: 0xFF, sub: 0x00))]
             + disks.map { onPCI($0.device(vpCount: vpCount), (base: 0x01, sub: 0x80)) }
+            + networkInterfaces.map { onPCI($0.device(), (base: 0x02, sub: 0x00)) }
         try pci.insert(PanicDevice(onEvents: panic).function)
         for device in virtio { try pci.insert(device.function) }
     }

@@ -16,6 +16,7 @@ package final class Machine: Sendable {
     /// Open, and so locked, from the first life to the last.
     private let disks: [MachineDisk]
     private let diskSizes: DiskSizeWatch?
+    private let networkInterfaces: [MachineNetworkInterface]
     private let monitor: Monitor<State>
 
     private struct State {
@@ -54,6 +55,9 @@ package final class Machine: Sendable {
         disks = try MachineDisk.open(
             configuration.disks, directory: configuration.runDirectory, vpCount: configuration.vpCount
         ) { [weak observer] in observer?.machineDidUse(disk: $0, $1) }
+        networkInterfaces = try MachineNetworkInterface.open(
+            configuration.networkInterfaces, vpCount: configuration.vpCount
+        ) { [weak observer] in observer?.machineDidUse(networkInterface: $0, $1) }
         do {
             diskSizes = disks.isEmpty ? nil : try DiskSizeWatch(disks)
         } catch {
@@ -73,6 +77,7 @@ package final class Machine: Sendable {
         }
         return try MachineCore(
             configuration, on: backend, memory: memory, image: image, disks: disks,
+            networkInterfaces: networkInterfaces,
             output: { [observer] in observer.machineDidPrint($0) },
             request: { [weak self] in self?.guestRequested($0) }, panic: { [weak self] in self?.guestPanicked($0) })
     }

@@ -24,7 +24,8 @@ final class MachineCore: Sendable {
     /// - Throws: `MachineError` with the step that failed. Nothing is left behind then.
     init(
         _ configuration: MachineConfiguration, on backend: any HypervisorBackend, memory: GuestMemory,
-        image: BootImage?, disks: [MachineDisk] = [], output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
+        image: BootImage?, disks: [MachineDisk] = [], networkInterfaces: [MachineNetworkInterface] = [],
+        output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void,
         panic: @escaping @Sendable (PanicDevice.Events) -> Void = { _ in }
     ) throws(MachineError) {
@@ -37,7 +38,8 @@ final class MachineCore: Sendable {
             }
             for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
             chassis = try Chassis(
-                memory: memory, partition: partition.hotPath, disks: disks, vpCount: configuration.vpCount,
+                memory: memory, partition: partition.hotPath, disks: disks,
+                networkInterfaces: networkInterfaces, vpCount: configuration.vpCount,
                 output: output, request: request, panic: panic)
             var processors: [any VirtualProcessor] = []
             for index in 0..<configuration.vpCount {

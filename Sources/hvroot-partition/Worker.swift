@@ -75,6 +75,7 @@ enum Worker {
                 vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot,
                 simulation: launch.simulation)
             configuration.disks = launch.disks
+            configuration.networkInterfaces = launch.networkInterfaces
             configuration.runDirectory = launch.runDirectory
             if launch.dumpsCore {
                 configuration.coreDump = CoreDumpPlace(directory: launch.directory, name: VMFiles.core)

@@ -223,6 +223,7 @@ package actor VMController {
             boot: specification.bootSource,
             simulation: specification.simulation ?? SimulationModel(seed: VMController.seed(of: id)))
         launch.disks = specification.disks
+        launch.networkInterfaces = specification.networkInterfaces
         launch.dumpsCore = specification.dumpsCore
         return launch
     }

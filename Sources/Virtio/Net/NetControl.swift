@@ -1,6 +1,7 @@
 import GuestMemory
 import LinuxSystem
 import NetworkBackends
+import Synchronization
 
 /// A command of the driver on the control queue (virtio 1.2, 5.1.6.5).
 enum NetCommand: Equatable {

@@ -109,17 +109,17 @@ package final class NetDevice: VirtioDevice {
 
     package func notify(queue: Int) {
         let outcome = running.withLock { running -> (any VirtioSignals, Result<Bool, VirtQueueError>)? in
-            guard var now = running else { return nil }
-            guard queue == now.control?.index else {
+            guard let now = running else { return nil }
+            guard var control = now.control, control.index == queue else {
                 if now.pairs.indices.contains(queue / 2) { now.pairs[queue / 2]?.wake.signal() }
                 return nil
             }
             do throws(VirtQueueError) {
-                let wantsInterrupt = try now.control?.serve(target, features: now.features, memory: now.memory)
-                running = now
+                let wantsInterrupt = try control.serve(target, features: now.features, memory: now.memory)
+                running?.control = control
                 // Pairs may be in use now that were not, or the other way round.
                 for pair in now.pairs { pair?.wake.signal() }
-                return (now.signals, .success(wantsInterrupt ?? false))
+                return (now.signals, .success(wantsInterrupt))
             } catch {
                 running?.control = nil
                 return (now.signals, .failure(error))

@@ -2,6 +2,7 @@ import Glibc
 import GuestMemory
 import LinuxSystem
 import NetworkBackends
+import Synchronization
 
 /// Serves a pair of queues, one for each direction. For the pair's own thread.
 final class NetPairLoop {
