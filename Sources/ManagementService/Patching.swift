@@ -1,4 +1,5 @@
 import BlockStorage
+import NetworkBackends
 import PartitionManager
 
 extension VMPatch {
@@ -12,6 +13,7 @@ extension VMPatch {
         if bootFormat != nil { return "/boot/format" }
         if loadAddress != nil { return "/boot/loadAddress" }
         if disks != nil { return "/disks" }
+        if networkInterfaces != nil { return "/networkInterfaces" }
         return dumpsCore == nil ? nil : "/coreDump"
     }
 
@@ -22,8 +24,8 @@ extension VMPatch {
         if let field = machineField, !LifecycleRules.isOff(vm.state) {
             throw ServiceError(
                 .wrongState,
-                "The VM is \(vm.state.rawValue): processors, memory, boot source, disks and coreDump can change while it is "
-                    + "defined, stopped or failed. Labels and the restart policy can change at any time.", field: field)
+                "The VM is \(vm.state.rawValue): processors, memory, boot source, disks, network interfaces and "
+                    + "coreDump can change while it is defined, stopped or failed. Labels and the restart policy can change at any time.", field: field)
         }
         var result = vm.specification
         for (key, value) in labels ?? [:] { result.labels[key] = value }
@@ -35,6 +37,7 @@ extension VMPatch {
         if let bootFormat { result.bootFormat = bootFormat }
         if let loadAddress { result.loadAddress = loadAddress }
         if let disks { result.disks = disks }
+        if let networkInterfaces { result.networkInterfaces = networkInterfaces }
         if let restart { result.restart.apply(restart) }
         if let dumpsCore { result.dumpsCore = dumpsCore }
         return result

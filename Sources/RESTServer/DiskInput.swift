@@ -18,9 +18,9 @@ enum DiskInput {
     }
 
     private static func disk(_ disk: JSONFields) throws -> DiskSource {
-        guard let id = try disk.string("id") else { throw missing(disk, "id", "a name for the disk") }
+        guard let id = try disk.string("id") else { throw disk.missing("id", "a name for the disk") }
         guard let path = try disk.string("path") else {
-            throw missing(disk, "path", "the absolute path of an image or a block device on the host")
+            throw disk.missing("path", "the absolute path of an image or a block device on the host")
         }
         var result = DiskSource(id: id, path: path)
         result.format = try disk.word("format") ?? result.format
@@ -36,11 +36,6 @@ enum DiskInput {
             }
         }
         return result
-    }
-
-    private static func missing(_ fields: JSONFields, _ name: String, _ expected: String) -> ServiceError {
-        let place = fields.pointer(to: name)
-        return ServiceError(.invalidArgument, "The field '\(place)' is missing.", field: place, expected: expected)
     }
 }
 

@@ -1,18 +1,19 @@
 import Hypervisor
 import JSON
 import ManagementService
+import NetworkBackends
 import PartitionManager
 
 /// Reads a VM as a client writes it. Types and names are checked here; what values make sense is the service's to say.
 enum VMInput {
-    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "restart", "coreDump", "simulation"]
+    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "networkInterfaces", "restart", "coreDump", "simulation"]
     static let vpsFields = ["count"]
     static let memoryFields = ["size"]
     static let bootFields = ["kernel", "initrd", "commandLine", "format", "loadAddress"]
     static let simulationFields = [
         "seed", "bootMilliseconds", "banner", "busyMillisecondsPerSecond", "lifetimeMilliseconds",
     ]
-    static let patchFields = ["vps", "memory", "boot", "labels", "disks", "restart", "coreDump"]
+    static let patchFields = ["vps", "memory", "boot", "labels", "disks", "networkInterfaces", "restart", "coreDump"]
 
     /// The body of `POST /v1/vms`.
     static func specification(_ body: JSONValue) throws -> VMSpecification {
@@ -40,6 +41,7 @@ enum VMInput {
         result.loadAddress = try boot.wholeNumber("loadAddress")
         for (name, value) in try labels(vm, allowsNull: false) ?? [:] { result.labels[name] = value }
         result.disks = try DiskInput.disks(vm) ?? []
+        result.networkInterfaces = try NetworkInput.networkInterfaces(vm) ?? []
         if let restart = try RestartInput.patch(vm) { result.restart.apply(restart) }
         result.dumpsCore = try vm.flag("coreDump") ?? result.dumpsCore
         if let simulation = try vm.fields("simulation", known: simulationFields) {
@@ -69,6 +71,7 @@ enum VMInput {
         }
         result.labels = try labels(vm, allowsNull: true)
         result.disks = vm.isNull("disks") ? [] : try DiskInput.disks(vm)
+        result.networkInterfaces = vm.isNull("networkInterfaces") ? [] : try NetworkInput.networkInterfaces(vm)
         result.restart = try RestartInput.patch(vm)
         result.dumpsCore = vm.isNull("coreDump") ? false : try vm.flag("coreDump")
         return result

@@ -30,6 +30,9 @@ enum VMOutput {
         for (name, value) in specification.labels.sorted(by: { $0.key < $1.key }) { labels[name] = .string(value) }
         object["labels"] = .object(labels)
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(DiskOutput.json)) }
+        if !specification.networkInterfaces.isEmpty {
+            object["networkInterfaces"] = .array(specification.networkInterfaces.map(NetworkOutput.json))
+        }
         object["restart"] = RestartOutput.json(specification.restart, vm.restarts)
         object["coreDump"] = .bool(specification.dumpsCore)
         if let model = specification.simulation { object["simulation"] = simulation(model) }
