@@ -115,7 +115,7 @@ struct NetTests {
         let bench = try NetBench(allowsSpoofing: isAllowed)
         try bench.start(features: Self.plain)
         try bench.send(NetBench.header() + NetBench.packet(64, from: [2, 0, 0, 0, 0, 2]))
-        try bench.send(NetBench.header() + NetBench.packet(64))
+        try bench.send(NetBench.header() + NetBench.packet(64), slot: 1)
         for _ in 0..<2 { #expect(try bench.nextUsed(1) != nil) }
         let account = bench.account { $0.sent.packets + $0.sent.dropped == 2 }
         #expect(account.spoofed == (isAllowed ? 0 : 1))
