@@ -228,9 +228,8 @@ let package = Package(
         test(
             "WorkerTests",
             [
-                "WorkerProtocol", "PartitionManager", "BlockStorage", "BootLoader", "Hypervisor", "HypercallABI",
-                "JSON",
-                "LinuxSystem", "CLinux", "hvroot-partition",
+                "WorkerProtocol", "PartitionManager", "BlockStorage", "NetworkBackends", "BootLoader", "Hypervisor",
+                "HypercallABI", "JSON", "LinuxSystem", "CLinux", "hvroot-partition",
             ]),
         test(
             "ManagerTests",
@@ -243,8 +242,7 @@ let package = Package(
             "RESTTests",
             [
                 "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage",
-                "Hypervisor",
-                "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
+                "NetworkBackends", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
             ]),
         test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP", "hvrootd", "hvroot-partition"]),
     ]

@@ -2,6 +2,7 @@ import BlockStorage
 import Hypervisor
 import JSON
 import ManagementService
+import NetworkBackends
 import PartitionManager
 import Testing
 
@@ -94,6 +95,12 @@ import Testing
                 id: "root", path: "/d", format: .qcow2, serial: "s", backing: "/b",
                 rateLimit: .init(bytesPerSecond: 1, operationsPerSecond: 2))
         ]
+        var interface = NetworkSource(
+            id: "net0", mac: MACAddress([2, 0, 0, 0, 0, 1]), tap: .init(name: "t0", bridge: "br0"))
+        interface.mtu = 1500
+        interface.queues = 2
+        interface.rateLimit = .init(bytesPerSecond: 1, packetsPerSecond: 2)
+        specification.networkInterfaces = [interface]
         var model = SimulationModel()
         model.lifetime = 1_000_000_000
         specification.simulation = model
@@ -140,6 +147,9 @@ import Testing
         #expect(properties(schema("Simulation")) == Set(VMInput.simulationFields))
         #expect(properties(schema("Disk")) == Set(DiskInput.fields))
         #expect(properties(schema("RateLimit")) == Set(DiskInput.rateLimitFields))
+        #expect(properties(schema("NetworkInterface")) == Set(NetworkInput.fields))
+        #expect(properties(schema("Tap")) == Set(NetworkInput.tapFields))
+        #expect(properties(schema("NetworkRateLimit")) == Set(NetworkInput.rateLimitFields))
         let patch = schema("VMPatch")
         #expect(properties(patch) == Set(VMInput.patchFields))
         #expect(properties(patch?["properties"]?["boot"]) == Set(VMInput.bootFields))

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 _Static_assert(sizeof(struct ifreq) == 40, "ifreq");
 
@@ -81,3 +83,5 @@ static inline int hv_bridge_add(int socket, const char *bridge, unsigned index) 
     return ioctl(socket, SIOCBRADDIF, &request);
 }
 static inline int hv_interface_socket(void) { return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+// From now on the calling thread has a network of its own (CLONE_NEWNET). 0, or -1 with errno.
+static inline int hv_own_network(void) { return (int)syscall(SYS_unshare, 0x40000000); }
