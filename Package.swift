@@ -105,7 +105,8 @@ let package = Package(
         swift(
             "VirtualMachine",
             [
-                "Virtio", "VirtualDevices", "BlockStorage", "NetworkBackends", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI",
+                "Virtio", "VirtualDevices", "BlockStorage", "NetworkBackends", "BootLoader", "GuestMemory",
+                "Hypervisor", "HypercallABI",
                 "LinuxSystem", "Log",
             ]),
 

@@ -36,7 +36,8 @@ extension ManagementService {
                 }
             }
         } _: {
-            () async throws(ServiceError) in try await body()
+            () async throws(ServiceError) in
+            try await body()
         }
     }
 
@@ -63,7 +64,8 @@ extension ManagementService {
                 }
             }
         } _: {
-            () async throws(ServiceError) in try await body()
+            () async throws(ServiceError) in
+            try await body()
         }
     }
 }

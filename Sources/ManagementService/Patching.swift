@@ -25,7 +25,8 @@ extension VMPatch {
             throw ServiceError(
                 .wrongState,
                 "The VM is \(vm.state.rawValue): processors, memory, boot source, disks, network interfaces and "
-                    + "coreDump can change while it is defined, stopped or failed. Labels and the restart policy can change at any time.", field: field)
+                    + "coreDump can change while it is defined, stopped or failed. Labels and the restart policy can change at any time.",
+                field: field)
         }
         var result = vm.specification
         for (key, value) in labels ?? [:] { result.labels[key] = value }

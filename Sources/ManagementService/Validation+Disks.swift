@@ -64,7 +64,8 @@ extension Validation {
     ) throws(ServiceError) {
         guard let value, !range.contains(value) else { return }
         throw ServiceError(
-            .invalidArgument, "The \(what) \(value) is none of \(range.lowerBound) to \(range.upperBound).", field: field,
+            .invalidArgument, "The \(what) \(value) is none of \(range.lowerBound) to \(range.upperBound).",
+            field: field,
             expected: "\(range.lowerBound)...\(range.upperBound)")
     }
 }

@@ -43,7 +43,8 @@ extension Validation {
         }
         if let mac = interface.mac, mac.isMulticast || mac.isZero {
             throw ServiceError(
-                .invalidArgument, "No interface can have the MAC address \(mac): it names \(mac.isZero ? "none" : "a group").",
+                .invalidArgument,
+                "No interface can have the MAC address \(mac): it names \(mac.isZero ? "none" : "a group").",
                 field: "\(field)/mac", expected: "an address whose first byte is even, such as 02:00:00:00:00:01")
         }
         try check(interfaceName: interface.tap.name, field: "\(field)/tap/name")

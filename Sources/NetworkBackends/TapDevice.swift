@@ -73,7 +73,8 @@ package final class TapDevice: NetworkBackend {
         case EPERM: NetworkError("the tap \(name) belongs to another user, and CAP_NET_ADMIN is missing")
         case EBUSY: NetworkError("the tap \(name) is in use by another program")
         case EINVAL where !isNew && wantsQueues:
-            NetworkError("\(name) is no tap with several queues (ip tuntap add mode tap multi_queue): give it one queue")
+            NetworkError(
+                "\(name) is no tap with several queues (ip tuntap add mode tap multi_queue): give it one queue")
         case EINVAL where !isNew: NetworkError("\(name) is no tap")
         default: NetworkError("the tap \(name) can't be used: \(error)")
         }

@@ -6,7 +6,9 @@ import PartitionManager
 
 /// Reads a VM as a client writes it. Types and names are checked here; what values make sense is the service's to say.
 enum VMInput {
-    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "networkInterfaces", "restart", "coreDump", "simulation"]
+    static let fields = [
+        "id", "vps", "memory", "boot", "labels", "disks", "networkInterfaces", "restart", "coreDump", "simulation",
+    ]
     static let vpsFields = ["count"]
     static let memoryFields = ["size"]
     static let bootFields = ["kernel", "initrd", "commandLine", "format", "loadAddress"]

@@ -29,7 +29,8 @@ extension EndToEnd {
             ) async throws {
                 let answer = try await api.request("POST", "/v1/vms", Self.body("bad", interfaces))
                 let problem = try answer.json()
-                #expect(answer.status == 400 && problem["type"]?.string == "urn:hvroot:problem:\(type)", "\(answer.text)")
+                #expect(
+                    answer.status == 400 && problem["type"]?.string == "urn:hvroot:problem:\(type)", "\(answer.text)")
                 #expect(problem["field"]?.string == "/networkInterfaces\(field)", "\(answer.text)")
                 #expect(problem["detail"]?.string?.contains(fragment) == true, "\(answer.text)")
             }
@@ -61,7 +62,8 @@ extension EndToEnd {
                 "[\(Self.interface("a", mac)), \(Self.interface("b", mac))]", "/1/mac", "the same MAC address")
             try await refused("[\(Self.interface("a")), \(Self.interface("a"))]", "/1/id", "the same id")
             let tap = #", "tap": {"name": "t0"}"#
-            try await refused("[\(Self.interface("a", tap)), \(Self.interface("b", tap))]", "/1/tap/name", "the same tap")
+            try await refused(
+                "[\(Self.interface("a", tap)), \(Self.interface("b", tap))]", "/1/tap/name", "the same tap")
             let many = (0..<9).map { Self.interface("n\($0)") }
             try await refused("[\(many.joined(separator: ","))]", "", "at most 8")
             try await refused(
@@ -72,7 +74,8 @@ extension EndToEnd {
         @Test(.timeLimit(.minutes(2))) func interfacesAreShownKeptAndChanged() async throws {
             let fixture = try ServerFixture(hypervisor: "simulated")
             let api = try await fixture.start()
-            let more = #", "tap": {"name": "t0", "bridge": "br0"}, "mtu": 9000, "queues": 2, "allowSpoofing": true,"#
+            let more =
+                #", "tap": {"name": "t0", "bridge": "br0"}, "mtu": 9000, "queues": 2, "allowSpoofing": true,"#
                 + #" "offloads": false, "rateLimit": {"bytesPerSecond": 1000000}"#
             let interfaces = "[\(Self.interface("net0")), \(Self.interface("net1", more))]"
             try await api.request("POST", "/v1/vms", Self.body("a", interfaces), expecting: 201)
@@ -109,7 +112,9 @@ extension EndToEnd {
             // Of those that come at the same time one gets it.
             let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
                 for index in 0..<8 {
-                    group.addTask { try await api.request("POST", "/v1/vms", Self.body("vm-\(index)", "[\(mac)]")).status }
+                    group.addTask {
+                        try await api.request("POST", "/v1/vms", Self.body("vm-\(index)", "[\(mac)]")).status
+                    }
                 }
                 var statuses: [Int] = []
                 for try await status in group { statuses.append(status) }

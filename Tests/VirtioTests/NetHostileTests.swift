@@ -17,7 +17,10 @@ struct NetHostileTests {
         ]
         // By the queue, the chain.
         var cases: [(Int, [GuestSegment], [GuestSegment])] = outside.flatMap { wrong in
-            [(1, [inside, wrong], []), (1, [wrong], []), (0, [], [wrong]), (2, [inside], [wrong]), (2, [wrong], [inside])]
+            [
+                (1, [inside, wrong], []), (1, [wrong], []), (0, [], [wrong]), (2, [inside], [wrong]),
+                (2, [wrong], [inside]),
+            ]
         }
         // Buffers for packets that have no room for their header, and commands without room for their answer.
         cases += [
@@ -89,7 +92,9 @@ struct NetHostileTests {
         #expect(bench.account { $0.sent.dropped == 1 }.sent.packets == 0)
         try bench.offer(NetBench.data, 1526)
         let before = bench.network.fakes[0].state.read { $0.receives }
-        let waited = bench.network.fakes[0].state.wait(until: monotonicNanoseconds() + 1_200_000_000) { _ in nil as Void? }
+        let waited = bench.network.fakes[0].state.wait(until: monotonicNanoseconds() + 1_200_000_000) { _ in
+            nil as Void?
+        }
         #expect(waited == nil)
         let tries = bench.network.fakes[0].state.read { $0.receives } - before
         #expect((1...6).contains(tries), "\(tries)")

@@ -130,7 +130,8 @@ struct NetTests {
         // No header, none behind it, less than an Ethernet header, more than the MTU without segmentation.
         let dropped: [[UInt8]] = [
             [], [1], Array(repeating: 0, count: 12), NetBench.header() + NetBench.packet(13),
-            NetBench.header() + NetBench.packet(1523), NetBench.header(flags: 1, segmentation: 1) + NetBench.packet(65551),
+            NetBench.header() + NetBench.packet(1523),
+            NetBench.header(flags: 1, segmentation: 1) + NetBench.packet(65551),
         ]
         for packet in dropped {
             try bench.send(packet)
@@ -167,7 +168,9 @@ struct NetTests {
             (1, 5, NetFeature.hostUSO),
         ] {
             let before = bench.sent().count
-            try bench.send(NetBench.header(flags: flags, segmentation: segmentation) + NetBench.packet(3000 * Int(segmentation) + 60))
+            try bench.send(
+                NetBench.header(flags: flags, segmentation: segmentation)
+                    + NetBench.packet(3000 * Int(segmentation) + 60))
             #expect(try bench.nextUsed(1) != nil)
             #expect((bench.sent().count > before) == (hasChecksum && feature != bit), "\(segmentation)")
         }
@@ -229,7 +232,9 @@ struct NetTests {
         try bench.send(NetBench.header() + NetBench.packet(80), pair: 1)
         #expect(try bench.nextUsed(3) != nil)
         #expect(bench.sent(1) == [NetBench.header() + NetBench.packet(80)])
-        for wrong: [UInt8] in [[4, 0, 0, 0], [4, 0, 3, 0], [4, 0, 1, 0x80], [4, 0, 1], [4, 1, 1, 0], [9, 9], [5, 0]] {
+        for wrong: [UInt8] in [
+            [4, 0, 0, 0], [4, 0, 3, 0], [4, 0, 1, 0x80], [4, 0, 1], [4, 1, 1, 0], [9, 9], [5, 0],
+        ] {
             #expect(try bench.command(wrong, queue: 4) == 1)
         }
         #expect(bench.network.settings.read { $0.active } == 2)

@@ -77,7 +77,8 @@ struct TestDriver {
         for (index, (segment, flags)) in segments.enumerated() {
             let more = index < segments.count - 1 ? DescriptorFlag.next : 0
             let bits = wrap ? DescriptorFlag.available : DescriptorFlag.used
-            try write(segment, flags | more | bits, head, at: base + Self.descriptors + 16 * UInt64(free), isTable: false)
+            try write(
+                segment, flags | more | bits, head, at: base + Self.descriptors + 16 * UInt64(free), isTable: false)
             free += 1
             if free == size {
                 free = 0

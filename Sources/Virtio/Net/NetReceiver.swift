@@ -100,7 +100,8 @@ final class NetReceiver {
         // One that the backend made before the driver wanted less.
         guard header.isAllowed(offloads) else { return false }
         // 5.1.6.4.1: without checksums there are no flags.
-        header.flags &= offloads.contains(.checksum) ? PacketHeader.Flag.needsChecksum | PacketHeader.Flag.dataIsValid : 0
+        header.flags &=
+            offloads.contains(.checksum) ? PacketHeader.Flag.needsChecksum | PacketHeader.Flag.dataIsValid : 0
         buffer[0] = header.flags
         return true
     }

@@ -48,7 +48,8 @@ final class NetSender {
             var ahead = queue
             guard let chain = try ahead.next() else { break }
             try chain.readable.check(memory)
-            let bytes = chain.readableCount > UInt64(PacketHeader.size) ? chain.readableCount - UInt64(PacketHeader.size) : 0
+            let bytes =
+                chain.readableCount > UInt64(PacketHeader.size) ? chain.readableCount - UInt64(PacketHeader.size) : 0
             until = target.sendLimiter.take(bytes: bytes, now: monotonicNanoseconds())
             guard until == nil else { break }
             queue = ahead

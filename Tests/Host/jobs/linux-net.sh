@@ -30,7 +30,7 @@ fetched() { # fetched: what the guest serves has the checksum of what it was giv
 # The guest's network, and 64 MiB down and up again.
 traffic() { # traffic WHAT
     check "$1: the guest has its interface" answers '^up-15' \
-        'mp virtio_net; ip link set eth0 up; ip addr add 10.7.0.2/24 dev eth0; echo up-$((3*5))'
+        'mp virtio_pci virtio_net; ip link set eth0 up && ip addr add 10.7.0.2/24 dev eth0 && echo up-$((3*5))'
     check "$1: the guest reaches the host" answers ' 0% packet loss' 'ping -c 3 -W 20 10.7.0.1'
     check "$1: the host reaches the guest" loses_nothing 10.7.0.2
     check "$1: 64 MiB come down whole" answers "^$sum" \
@@ -79,7 +79,7 @@ mark linux
 send linux 'reboot -f'
 check "the guest boots again" wait_console linux GUEST-USERSPACE-OK
 check "its network is there after the reboot" answers ' 0% packet loss' \
-    'mp virtio_net; ip link set eth0 up; ip addr add 10.7.0.2/24 dev eth0; ping -c 3 -W 20 10.7.0.1'
+    'mp virtio_pci virtio_net; ip link set eth0 up; ip addr add 10.7.0.2/24 dev eth0; ping -c 3 -W 20 10.7.0.1'
 check "another source address goes nowhere" answers ' 100% packet loss' \
     'ip link set eth0 down; ip link set eth0 address 02:00:00:00:00:02; ip link set eth0 up; ping -c 2 -W 2 10.7.0.1'
 check "and is counted" at_least 1 hvroot_network_spoofed_total 'vm="linux",interface="net0"'
