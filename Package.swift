@@ -135,7 +135,7 @@ let package = Package(
             "ManagementService",
             [
                 "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "BlockStorage", "NetworkBackends",
-                "BootLoader", "JSON", "LinuxSystem", "Log",
+                "BootLoader", "GuestMemory", "JSON", "LinuxSystem", "Log",
             ]),
 
         // front ends: wire formats
@@ -203,7 +203,12 @@ let package = Package(
                 "FuzzSupport", "HypercallModel", "MshvEmulator", "EmbeddedHypervisor", "HypercallABI", "LinuxSystem",
                 "CMshv",
             ]),
-        test("FuzzTests", ["FuzzSupport", "HypercallFuzzing", "InstructionFuzzing", "EmulatorFuzzing"]),
+        support(
+            "DeviceFuzzing",
+            ["FuzzSupport", "Virtio", "VirtualDevices", "BlockStorage", "GuestMemory", "LinuxSystem"]),
+        test(
+            "FuzzTests",
+            ["FuzzSupport", "HypercallFuzzing", "InstructionFuzzing", "EmulatorFuzzing", "DeviceFuzzing"]),
         test("InstructionTests", ["InstructionEmulator", "InstructionFuzzing", "CNativeInstruction", "HypercallABI"]),
         test(
             "MshvTests",
@@ -264,6 +269,8 @@ if Context.environment["HVROOT_FUZZ"] != nil {
         fuzzer("messages", "HypercallFuzzing"),
         fuzzer("instructions", "InstructionFuzzing"),
         fuzzer("emulator", "EmulatorFuzzing"),
+        fuzzer("queues", "DeviceFuzzing"),
+        fuzzer("devices", "DeviceFuzzing"),
     ]
 }
 

@@ -19,6 +19,7 @@ package enum Validation {
         if let id = specification.id { try check(id: id) }
         try check(vpCount: specification.vpCount)
         try check(memorySize: specification.memorySize)
+        if let maximum = specification.memoryMaximum { try check(maximum: maximum, of: specification.memorySize) }
         try check(kernel: specification.kernel)
         if let initrd = specification.initrd { try check(path: initrd, field: "/boot/initrd", also: "") }
         try check(commandLine: specification.commandLine)

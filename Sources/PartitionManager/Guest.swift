@@ -70,6 +70,8 @@ package protocol GuestDriver: Sendable {
     func stop() async throws(GuestError)
     /// Gives bytes to the serial port. Returns how many were taken; fewer when the guest does not read.
     func writeConsole(_ bytes: [UInt8]) async throws(GuestError) -> Int
+    /// Asks the guest to come to so many bytes of memory. It does so in its own time, or not.
+    func setMemory(size: UInt64) async throws(GuestError)
     /// The counters as they are now. Never waits for the guest or its worker.
     func statistics() -> GuestStatistics
     /// The process that holds the guest; nil where it lives in this one.

@@ -10,6 +10,8 @@ package struct VMSpecification: Sendable, Equatable {
     package var vpCount = 1
     /// Bytes.
     package var memorySize: UInt64 = 256 << 20
+    /// Bytes up to which the memory can grow while the guest runs; nil where it can't.
+    package var memoryMaximum: UInt64?
     package var kernel = ""
     package var initrd: String?
     package var commandLine = ""
@@ -35,6 +37,7 @@ package struct VMPatch: Sendable, Equatable {
     package var labels: [String: String?]?
     package var vpCount: Int?
     package var memorySize: UInt64?
+    package var memoryMaximum: UInt64??
     package var kernel: String?
     package var initrd: String??
     package var commandLine: String?
@@ -80,6 +83,8 @@ package struct VMResource: Sendable, Equatable {
     package var stateReason: StateReason
     /// Of the current run; nil when none.
     package var partitionID: UInt64?
+    /// Bytes of memory with which the current run began; nil when none.
+    package var bootMemory: UInt64?
     package var hypervisor: HypervisorDescription
     /// Nanoseconds since 1970.
     package var createdAt: UInt64

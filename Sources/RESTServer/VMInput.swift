@@ -10,7 +10,7 @@ enum VMInput {
         "id", "vps", "memory", "boot", "labels", "disks", "networkInterfaces", "restart", "coreDump", "simulation",
     ]
     static let vpsFields = ["count"]
-    static let memoryFields = ["size"]
+    static let memoryFields = ["size", "maximum"]
     static let bootFields = ["kernel", "initrd", "commandLine", "format", "loadAddress"]
     static let simulationFields = [
         "seed", "bootMilliseconds", "banner", "busyMillisecondsPerSecond", "lifetimeMilliseconds",
@@ -25,10 +25,9 @@ enum VMInput {
         if let vps = try vm.fields("vps", known: vpsFields), let count = try vps.int("count") {
             result.vpCount = count
         }
-        if let memory = try vm.fields("memory", known: memoryFields, readOnly: ["bytes"]),
-            let size = try byteSize(memory, "size")
-        {
-            result.memorySize = size
+        if let memory = try vm.fields("memory", known: memoryFields, readOnly: ["bytes"]) {
+            result.memorySize = try byteSize(memory, "size") ?? result.memorySize
+            result.memoryMaximum = try byteSize(memory, "maximum")
         }
         guard let boot = try vm.fields("boot", known: bootFields) else {
             throw missing("/boot", "{\"kernel\": PATH}")
@@ -59,6 +58,9 @@ enum VMInput {
         if let vps = try vm.fields("vps", known: vpsFields) { result.vpCount = try vps.int("count") }
         if let memory = try vm.fields("memory", known: memoryFields, readOnly: ["bytes"]) {
             result.memorySize = try byteSize(memory, "size")
+            if memory.has("maximum") {
+                result.memoryMaximum = .some(memory.isNull("maximum") ? nil : try byteSize(memory, "maximum"))
+            }
         }
         if let boot = try vm.fields("boot", known: bootFields) {
             result.kernel = try boot.string("kernel")

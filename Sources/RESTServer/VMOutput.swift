@@ -22,9 +22,11 @@ enum VMOutput {
         object["simulated"] = .bool(vm.hypervisor.isSimulated)
         let specification = vm.specification
         object["vps"] = ["count": JSONValue(specification.vpCount)]
-        object["memory"] = [
+        var memory: JSONObject = [
             "size": .string(ByteSize.text(specification.memorySize)), "bytes": JSONValue(specification.memorySize),
         ]
+        memory["maximum"] = specification.memoryMaximum.map { .string(ByteSize.text($0)) }
+        object["memory"] = .object(memory)
         object["boot"] = boot(specification)
         var labels = JSONObject()
         for (name, value) in specification.labels.sorted(by: { $0.key < $1.key }) { labels[name] = .string(value) }

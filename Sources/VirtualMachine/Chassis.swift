@@ -13,15 +13,18 @@ final class Chassis: Sendable {
     let serial: Serial16550
     let events: EventDevice
     let pci: PCIHostBridge
+    /// Further memory; nil where the guest's can't grow.
+    let growth: MemoryDevice?
     private let virtio: [VirtioPCI]
 
     /// - Throws: `BusError` where two devices claim one address.
     init(
         memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [],
-        networkInterfaces: [MachineNetworkInterface] = [], vpCount: Int = 1,
+        networkInterfaces: [MachineNetworkInterface] = [], vpCount: Int = 1, growth: MemoryDevice? = nil,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void, panic: @escaping @Sendable (PanicDevice.Events) -> Void
     ) throws {
+        self.growth = growth
         ports = Bus(name: "port I/O")
         mmio = Bus(name: "MMIO")
         ioAPIC = IOAPIC(
@@ -45,7 +48,7 @@ final class Chassis: Sendable {
         events = EventDevice(interrupt: ioAPIC.line(Platform.gedGSI))
         pci = PCIHostBridge(
             windows: PCIWindows(
-                low: Platform.pciLowWindow, high: Platform.pciHighWindow(memorySize: memory.size),
+                low: Platform.pciLowWindow, high: Platform.pciHighWindow(memoryEnd: memory.end),
                 ports: Platform.pciPortWindow), ports: ports, mmio: mmio)
         try mmio.insert(PCIExpressConfiguration(pci), at: Platform.ecamBase, count: PCIHostBridge.ecamSize)
         let power = PowerControl(onRequest: request)
@@ -65,6 +68,7 @@ final class Chassis: Sendable {
         }
         virtio =
             [onPCI(EntropyDevice(), (base: 0xFF, sub: 0x00))]
+            + (growth.map { [onPCI($0, (base: 0x05, sub: 0x80))] } ?? [])
             + disks.map { onPCI($0.device(vpCount: vpCount), (base: 0x01, sub: 0x80)) }
             + networkInterfaces.map { onPCI($0.device(), (base: 0x02, sub: 0x00)) }
         try pci.insert(PanicDevice(onEvents: panic).function)

@@ -11,6 +11,8 @@ package struct MachineConfiguration: Sendable, Equatable {
     package var vpCount: Int
     /// Bytes; a multiple of 2 MiB.
     package var memorySize: UInt64
+    /// Bytes by which the memory can grow while the guest runs; what is less than a `GrowthRegion.blockSize` is left.
+    package var memoryGrowth: UInt64 = 0
     package var boot: BootSource
     /// What happens on the simulated engine; engines that run guest code ignore it.
     package var simulation: SimulationModel

@@ -18,6 +18,8 @@ package struct WorkerLaunch: Sendable, Equatable {
     package var vpCount: Int
     /// Bytes.
     package var memorySize: UInt64
+    /// Bytes by which it can grow while the guest runs.
+    package var memoryGrowth: UInt64 = 0
     package var boot: BootSource
     package var simulation: SimulationModel
     /// Which hypervisor the worker makes its partition on.
@@ -55,6 +57,7 @@ package struct WorkerLaunch: Sendable, Equatable {
             "partitionId": JSONValue(partitionID),
             "vpCount": JSONValue(vpCount),
             "memorySize": JSONValue(memorySize),
+            "memoryGrowth": JSONValue(memoryGrowth),
             "hypervisor": .string(hypervisor.rawValue),
             "disks": .array(disks.map(\.json)),
             "networkInterfaces": .array(networkInterfaces.map(\.json)),
@@ -90,6 +93,7 @@ package struct WorkerLaunch: Sendable, Equatable {
         }
         vpCount = count
         memorySize = try fields.uint64("memorySize")
+        memoryGrowth = try fields.optionalUInt64("memoryGrowth") ?? 0
         // A server before there was a choice does not say it.
         let kind = try fields.optionalString("hypervisor") ?? HypervisorKind.kvm.rawValue
         guard let hypervisor = HypervisorKind(rawValue: kind) else {

@@ -97,6 +97,8 @@ package struct WorkerRequest: Sendable, Equatable {
     package enum Method: Sendable, Equatable {
         case pause, resume, reset, powerButton, stop, status
         case consoleWrite([UInt8])
+        /// The guest is to come to so many bytes of memory.
+        case setMemory(UInt64)
 
         package var name: String {
             switch self {
@@ -107,6 +109,7 @@ package struct WorkerRequest: Sendable, Equatable {
             case .stop: "stop"
             case .status: "status"
             case .consoleWrite: "console-write"
+            case .setMemory: "set-memory"
             }
         }
     }
@@ -122,7 +125,11 @@ package struct WorkerRequest: Sendable, Equatable {
 
     var json: JSONValue {
         var object: JSONObject = ["id": JSONValue(id), "method": .string(method.name)]
-        if case .consoleWrite(let bytes) = method { object["data"] = .string(Base64.encode(bytes)) }
+        switch method {
+        case .consoleWrite(let bytes): object["data"] = .string(Base64.encode(bytes))
+        case .setMemory(let size): object["size"] = JSONValue(size)
+        case .pause, .resume, .reset, .powerButton, .stop, .status: break
+        }
         return .object(object)
     }
 
@@ -142,6 +149,7 @@ package struct WorkerRequest: Sendable, Equatable {
                 throw MessageError("data: must be Base64")
             }
             method = .consoleWrite(bytes)
+        case "set-memory": method = .setMemory(try fields.uint64("size"))
         default: throw MessageError("method: \(name) is not known")
         }
     }

@@ -156,6 +156,12 @@ final class ControlLoop {
         case .stop: machine.stop()
         case .status: return .status(isPaused: machine.isPaused, consoleTotal: observer.ring.total)
         case .consoleWrite(let bytes): return .taken(UInt64(machine.receive(bytes)))
+        case .setMemory(let size):
+            do throws(MachineError) {
+                try machine.setMemory(size: size)
+            } catch {
+                return .failed(error.description)
+            }
         }
         return .done
     }

@@ -74,6 +74,7 @@ enum Worker {
             var configuration = MachineConfiguration(
                 vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot,
                 simulation: launch.simulation)
+            configuration.memoryGrowth = launch.memoryGrowth
             configuration.disks = launch.disks
             configuration.networkInterfaces = launch.networkInterfaces
             configuration.runDirectory = launch.runDirectory

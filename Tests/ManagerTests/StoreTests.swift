@@ -60,9 +60,10 @@ import Testing
         full.specification.bootFormat = "flat"
         full.specification.loadAddress = .max
         full.specification.memorySize = 1 << 45
+        full.specification.memoryMaximum = 1 << 46
         full.specification.labels = ["team": "a", "empty": ""]
         full.specification.simulation = .init(seed: .max, banner: "b", lifetime: 5)
-        full.run = RunRecord(runID: "r", partitionID: 9, startedAt: 77)
+        full.run = RunRecord(runID: "r", partitionID: 9, startedAt: 77, bootMemory: 1 << 30)
         full.run?.isPaused = true
         full.state = .paused
         full.desired = .paused

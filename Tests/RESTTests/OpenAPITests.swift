@@ -89,6 +89,7 @@ import Testing
         specification.initrd = "/i"
         specification.kernel = "/k"
         specification.loadAddress = 0x1000
+        specification.memoryMaximum = 1 << 40
         specification.labels = ["team": "a"]
         specification.disks = [
             DiskSource(

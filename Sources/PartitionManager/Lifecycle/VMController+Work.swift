@@ -27,7 +27,22 @@ extension VMController {
             draft.record.specification = try body(entry.resource)
             if draft.record.specification.restart.mode == .never { draft.cancelRestart() }
         }
+        try await tellMemory()
         return entry.resource
+    }
+
+    /// Tells a guest whose memory can grow how much it is to have.
+    func tellMemory() async throws(ServiceError) {
+        let specification = record.specification
+        guard let driver, specification.memoryMaximum != nil else { return }
+        do throws(GuestError) {
+            try await driver.setMemory(size: specification.memorySize)
+        } catch {
+            throw ServiceError(
+                .guestFailed,
+                "The VM is to have \(specification.memorySize) bytes of memory, but its guest could not be told: "
+                    + "\(error). Ask again.", field: "/memory/size")
+        }
     }
 
     /// Deletes the VM: at once when it is off (nil), else by an operation that stops it first.
@@ -207,6 +222,8 @@ extension VMController {
         case .running(let driver, let isPaused):
             attach(driver)
             await record { $0.adopt(isPaused: isPaused) }
+            // A server that was killed may have stored a size that it did not come to tell.
+            do throws(ServiceError) { try await tellMemory() } catch { Log.warning(error.detail, ["vm": id]) }
             Log.info("found a guest again", ["vm": id, "process": driver.processID.map { String($0) } ?? "none"])
         case .ended(.failed(let failure)) where active?.verb == .start && failure.code == "worker-lost":
             // Asked for and never launched, or lost with all its traces: the start goes on with a run of its own, so

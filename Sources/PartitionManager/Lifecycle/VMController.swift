@@ -219,9 +219,10 @@ package actor VMController {
         let specification = record.specification
         var launch = GuestLaunch(
             vmID: id, runID: run.runID, directory: core.directory(of: id), runDirectory: core.runDirectory(of: id),
-            partitionID: run.partitionID, vpCount: specification.vpCount, memorySize: specification.memorySize,
+            partitionID: run.partitionID, vpCount: specification.vpCount, memorySize: run.bootMemory,
             boot: specification.bootSource,
             simulation: specification.simulation ?? SimulationModel(seed: VMController.seed(of: id)))
+        launch.memoryGrowth = specification.memoryMaximum.map { $0.subtractingClamped(run.bootMemory) } ?? 0
         launch.disks = specification.disks
         launch.networkInterfaces = specification.networkInterfaces
         launch.dumpsCore = specification.dumpsCore

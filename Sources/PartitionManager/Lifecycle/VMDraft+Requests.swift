@@ -51,7 +51,7 @@ extension VMDraft {
             record.restarts = RestartState(count: isRestart ? record.restarts.count : 0)
             record.run = RunRecord(
                 runID: Identifiers.random(digits: 32), partitionID: core.nextPartitionID(),
-                startedAt: realtimeNanoseconds())
+                startedAt: realtimeNanoseconds(), bootMemory: record.specification.memorySize)
         }
         begin(operation)
         return operation

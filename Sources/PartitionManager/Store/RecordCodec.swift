@@ -36,6 +36,7 @@ enum RecordCodec {
             object["networkInterfaces"] = .array(specification.networkInterfaces.map(\.json))
         }
         if specification.restart != RestartPolicy() { object["restart"] = specification.restart.json }
+        object["memoryMaximum"] = specification.memoryMaximum.map { JSONValue($0) }
         if specification.dumpsCore { object["dumpsCore"] = .bool(true) }
         if let model = specification.simulation {
             var simulation: JSONObject = [
@@ -58,6 +59,7 @@ enum RecordCodec {
         specification.id = id
         specification.vpCount = Int(vpCount)
         specification.memorySize = memorySize
+        specification.memoryMaximum = value["memoryMaximum"]?.uint64
         specification.kernel = kernel
         specification.initrd = boot["initrd"]?.string
         specification.commandLine = boot["commandLine"]?.string ?? ""

@@ -24,6 +24,7 @@ enum StateSchema {
         """
         ALTER TABLE vms ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE vms ADD COLUMN restart_at INTEGER;
+        ALTER TABLE vms ADD COLUMN boot_memory INTEGER;
         """,
     ]
 

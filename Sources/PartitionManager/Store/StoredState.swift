@@ -31,7 +31,7 @@ package struct StoredState: Sendable {
         vms = try database.query(
             """
             SELECT id, specification, desired, state, reason, run_id, partition_id, started_at, paused, created_at,
-                updated_at, revision, restarts, restart_at FROM vms ORDER BY id
+                updated_at, revision, restarts, restart_at, boot_memory FROM vms ORDER BY id
             """, [], StoredState.vm)
         operations = try database.query(
             "SELECT id, verb, vm_id, status, error, timeout, created_at, ended_at FROM operations ORDER BY id", [],
@@ -53,16 +53,17 @@ package struct StoredState: Sendable {
         guard let desired = DesiredState(rawValue: row.text(2)), let state = VMState(rawValue: row.text(3)) else {
             throw StoreError(.corrupt, "the state of VM \(id) in the state store is not one this hvrootd knows")
         }
+        let specification = try RecordCodec.specification(
+            try RecordCodec.value(row.text(1), of: "the specification of VM \(id)"), id: id)
         var run: RunRecord?
         if let runID = row.optionalText(5) {
-            run = RunRecord(runID: runID, partitionID: row.unsigned(6), startedAt: row.unsigned(7))
+            run = RunRecord(
+                runID: runID, partitionID: row.unsigned(6), startedAt: row.unsigned(7),
+                bootMemory: row.optionalUnsigned(14) ?? specification.memorySize)
             run?.isPaused = row.integer(8) != 0
         }
         var record = VMRecord(
-            id: id,
-            specification: try RecordCodec.specification(
-                try RecordCodec.value(row.text(1), of: "the specification of VM \(id)"), id: id),
-            desired: desired, state: state,
+            id: id, specification: specification, desired: desired, state: state,
             reason: RecordCodec.reason(try RecordCodec.value(row.text(4), of: "the reason of VM \(id)")), run: run,
             createdAt: row.unsigned(9), updatedAt: row.unsigned(10), revision: row.unsigned(11))
         record.restarts = RestartState(count: row.unsigned(12), next: row.optionalUnsigned(13))
