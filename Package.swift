@@ -99,12 +99,15 @@ let package = Package(
         swift("VirtualDevices", ["LinuxSystem"]),
         swift("BlockStorage", ["LinuxSystem", "CLinux", "CURing"]),
         swift("ImageStore", ["BlockStorage", "LinuxSystem", "CLinux", "COpenSSL"]),
-        swift("Virtio", ["VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem", "CLinux"]),
+        swift("NetworkBackends", ["LinuxSystem", "CLinux"]),
+        swift(
+            "Virtio", ["VirtualDevices", "GuestMemory", "BlockStorage", "NetworkBackends", "LinuxSystem", "CLinux"]),
         swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
             "VirtualMachine",
             [
-                "Virtio", "VirtualDevices", "BlockStorage", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI",
+                "Virtio", "VirtualDevices", "BlockStorage", "NetworkBackends", "BootLoader", "GuestMemory",
+                "Hypervisor", "HypercallABI",
                 "LinuxSystem", "Log",
             ]),
 
@@ -114,11 +117,15 @@ let package = Package(
         // manager: lifecycle of VMs, the worker processes, the state store
         swift(
             "WorkerProtocol",
-            ["BlockStorage", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
+            [
+                "BlockStorage", "NetworkBackends", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
+                "CLinux",
+            ]),
         swift(
             "PartitionManager",
             [
-                "WorkerProtocol", "VirtualMachine", "ImageStore", "BlockStorage", "BootLoader", "VirtualDevices",
+                "WorkerProtocol", "VirtualMachine", "ImageStore", "BlockStorage", "NetworkBackends", "BootLoader",
+                "VirtualDevices",
                 "Hypervisor", "HypercallABI", "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine",
                 "MshvHypervisor",
                 "HostInventory",
@@ -130,6 +137,7 @@ let package = Package(
             "ManagementService",
             [
                 "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "ImageStore", "BlockStorage",
+                "NetworkBackends",
                 "BootLoader", "GuestMemory", "JSON", "LinuxSystem", "Log",
             ]),
 
@@ -137,14 +145,14 @@ let package = Package(
         swift(
             "MetricsExposition",
             [
-                "ManagementService", "PartitionManager", "WorkerProtocol", "BlockStorage", "Hypervisor", "HypercallABI",
-                "LinuxSystem",
+                "ManagementService", "PartitionManager", "WorkerProtocol", "BlockStorage", "NetworkBackends",
+                "Hypervisor", "HypercallABI", "LinuxSystem",
             ]),
         swift(
             "RESTServer",
             [
-                "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage", "Hypervisor", "JSON",
-                "LinuxSystem", "CLinux", "Log", "CMicroHTTPD", "COpenSSL", "CWSLay",
+                "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage", "NetworkBackends",
+                "Hypervisor", "JSON", "LinuxSystem", "CLinux", "Log", "CMicroHTTPD", "COpenSSL", "CWSLay",
             ]),
 
         // programs: wiring only
@@ -216,7 +224,10 @@ let package = Package(
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
         test("BlockStorageTests", ["BlockStorage", "LinuxSystem", "CLinux"]),
         test("ImageStoreTests", ["ImageStore", "BlockStorage", "LinuxSystem", "CLinux"]),
-        test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem"]),
+        test("NetworkBackendsTests", ["NetworkBackends", "LinuxSystem", "CLinux"]),
+        test(
+            "VirtioTests",
+            ["Virtio", "VirtualDevices", "GuestMemory", "BlockStorage", "NetworkBackends", "LinuxSystem"]),
         test(
             "MachineTests",
             [
@@ -227,9 +238,8 @@ let package = Package(
         test(
             "WorkerTests",
             [
-                "WorkerProtocol", "PartitionManager", "BlockStorage", "BootLoader", "Hypervisor", "HypercallABI",
-                "JSON",
-                "LinuxSystem", "CLinux", "hvroot-partition",
+                "WorkerProtocol", "PartitionManager", "BlockStorage", "NetworkBackends", "BootLoader", "Hypervisor",
+                "HypercallABI", "JSON", "LinuxSystem", "CLinux", "hvroot-partition",
             ]),
         test(
             "ManagerTests",
@@ -242,8 +252,7 @@ let package = Package(
             "RESTTests",
             [
                 "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage",
-                "Hypervisor",
-                "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
+                "NetworkBackends", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
             ]),
         test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP", "hvrootd", "hvroot-partition"]),
     ]

@@ -1,4 +1,5 @@
 import BlockStorage
+import NetworkBackends
 import PartitionManager
 
 extension VMPatch {
@@ -14,6 +15,7 @@ extension VMPatch {
         if loadAddress != nil { return "/boot/loadAddress" }
         if cloudInit != nil { return "/cloudInit" }
         if disks != nil { return "/disks" }
+        if networkInterfaces != nil { return "/networkInterfaces" }
         return dumpsCore == nil ? nil : "/coreDump"
     }
 
@@ -33,9 +35,9 @@ extension VMPatch {
         } else if let field = machineField, !LifecycleRules.isOff(vm.state) {
             throw ServiceError(
                 .wrongState,
-                "The VM is \(vm.state.rawValue): processors, memory, boot source, disks, cloudInit and coreDump can change "
-                    + "while it is defined, stopped or failed. Labels and the restart policy can change at any time, and "
-                    + "the memory's size where there is a /memory/maximum.", field: field)
+                "The VM is \(vm.state.rawValue): processors, memory, boot source, disks, network interfaces, cloudInit and "
+                    + "coreDump can change while it is defined, stopped or failed. Labels and the restart policy can "
+                    + "change at any time, and the memory's size where there is a /memory/maximum.", field: field)
         }
         var result = vm.specification
         for (key, value) in labels ?? [:] { result.labels[key] = value }
@@ -49,6 +51,7 @@ extension VMPatch {
         if let loadAddress { result.loadAddress = loadAddress }
         if let disks { result.disks = disks }
         if let cloudInit { result.cloudInit = cloudInit }
+        if let networkInterfaces { result.networkInterfaces = networkInterfaces }
         if let restart { result.restart.apply(restart) }
         if let dumpsCore { result.dumpsCore = dumpsCore }
         return result

@@ -55,16 +55,17 @@ extension Validation {
             }
         }
         guard let limit = disk.rateLimit else { return }
-        try inRange(limit.bytesPerSecond, bytesPerSecond, "\(field)/rateLimit/bytesPerSecond")
-        try inRange(limit.operationsPerSecond, operationsPerSecond, "\(field)/rateLimit/operationsPerSecond")
+        try inRange(limit.bytesPerSecond, bytesPerSecond, "limit", "\(field)/rateLimit/bytesPerSecond")
+        try inRange(limit.operationsPerSecond, operationsPerSecond, "limit", "\(field)/rateLimit/operationsPerSecond")
     }
 
-    private static func inRange(
-        _ value: UInt64?, _ range: ClosedRange<UInt64>, _ field: String
+    static func inRange<Number: BinaryInteger>(
+        _ value: Number?, _ range: ClosedRange<Number>, _ what: String, _ field: String
     ) throws(ServiceError) {
         guard let value, !range.contains(value) else { return }
         throw ServiceError(
-            .invalidArgument, "The limit \(value) is none of \(range.lowerBound) to \(range.upperBound).", field: field,
+            .invalidArgument, "The \(what) \(value) is none of \(range.lowerBound) to \(range.upperBound).",
+            field: field,
             expected: "\(range.lowerBound)...\(range.upperBound)")
     }
 }

@@ -27,6 +27,7 @@ package enum Validation {
         try check(labels: specification.labels)
         try check(disks: specification.disks)
         if let cloudInit = specification.cloudInit { try check(cloudInit: cloudInit, disks: specification.disks) }
+        try check(networkInterfaces: specification.networkInterfaces)
         try check(specification.restart)
         if let simulation = specification.simulation { try check(simulation) }
     }
@@ -158,7 +159,7 @@ package enum Validation {
 
     // MARK: Characters
 
-    private static func isLowerOrDigit(_ byte: UInt8) -> Bool {
+    static func isLowerOrDigit(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
     }
 

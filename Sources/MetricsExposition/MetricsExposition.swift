@@ -18,6 +18,7 @@ package enum MetricsExposition {
         writeMachines(snapshot, to: &output)
         writeDisks(snapshot, to: &output)
         writeStorage(snapshot.storage, to: &output)
+        writeNetworks(snapshot, to: &output)
         writeService(snapshot, to: &output)
         writeRequests(requests.snapshot(), to: &output)
         return output.text

@@ -117,6 +117,8 @@ package struct GuestStatistics: Sendable, Equatable {
     package var reboots: UInt64 = 0
     /// In the order of the VM's disks.
     package var disks: [DiskCounters] = []
+    /// In the order of the VM's network interfaces.
+    package var networkInterfaces: [NetworkCounters] = []
 
     package init() {}
 }

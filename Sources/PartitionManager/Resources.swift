@@ -1,6 +1,7 @@
 import BlockStorage
 import Hypervisor
 import JSON
+import NetworkBackends
 
 /// A VM as a client asks for it. Every member has a default but the boot source.
 package struct VMSpecification: Sendable, Equatable {
@@ -22,6 +23,8 @@ package struct VMSpecification: Sendable, Equatable {
     package var disks: [DiskSource] = []
     /// What the guest's cloud-init is given.
     package var cloudInit: CloudInit?
+    /// In the order in which the guest finds them.
+    package var networkInterfaces: [NetworkSource] = []
     package var restart = RestartPolicy()
     /// Whether a core file is written when the guest crashes.
     package var dumpsCore = false
@@ -46,6 +49,8 @@ package struct VMPatch: Sendable, Equatable {
     package var disks: [DiskSource]?
     /// Some(nil): none any more.
     package var cloudInit: CloudInit??
+    /// All of them, in place of those there were.
+    package var networkInterfaces: [NetworkSource]?
     package var restart: RestartPatch?
     package var dumpsCore: Bool?
     package init() {}

@@ -18,10 +18,10 @@ enum DiskInput {
     }
 
     private static func disk(_ disk: JSONFields) throws -> DiskSource {
-        guard let id = try disk.string("id") else { throw missing(disk, "id", "a name for the disk") }
+        guard let id = try disk.string("id") else { throw disk.missing("id", "a name for the disk") }
         let volume = try disk.string("volume")
         guard let path = try volume == nil ? disk.string("path") : "" else {
-            throw missing(disk, "path", "a volume, or the absolute path of an image or a block device on the host")
+            throw disk.missing("path", "a volume, or the absolute path of an image or a block device on the host")
         }
         if volume != nil, let name = ["path", "format", "backing"].first(where: disk.has) {
             throw ServiceError(
@@ -43,11 +43,6 @@ enum DiskInput {
             }
         }
         return result
-    }
-
-    private static func missing(_ fields: JSONFields, _ name: String, _ expected: String) -> ServiceError {
-        let place = fields.pointer(to: name)
-        return ServiceError(.invalidArgument, "The field '\(place)' is missing.", field: place, expected: expected)
     }
 }
 

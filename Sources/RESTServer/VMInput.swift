@@ -1,12 +1,14 @@
 import Hypervisor
 import JSON
 import ManagementService
+import NetworkBackends
 import PartitionManager
 
 /// Reads a VM as a client writes it. Types and names are checked here; what values make sense is the service's to say.
 enum VMInput {
     static let fields = [
-        "id", "vps", "memory", "boot", "labels", "disks", "cloudInit", "restart", "coreDump", "simulation",
+        "id", "vps", "memory", "boot", "labels", "disks", "networkInterfaces", "cloudInit", "restart", "coreDump",
+        "simulation",
     ]
     static let vpsFields = ["count"]
     static let memoryFields = ["size", "maximum"]
@@ -14,7 +16,9 @@ enum VMInput {
     static let simulationFields = [
         "seed", "bootMilliseconds", "banner", "busyMillisecondsPerSecond", "lifetimeMilliseconds",
     ]
-    static let patchFields = ["vps", "memory", "boot", "labels", "disks", "cloudInit", "restart", "coreDump"]
+    static let patchFields = [
+        "vps", "memory", "boot", "labels", "disks", "networkInterfaces", "cloudInit", "restart", "coreDump",
+    ]
 
     /// The body of `POST /v1/vms`.
     static func specification(_ body: JSONValue) throws -> VMSpecification {
@@ -42,6 +46,7 @@ enum VMInput {
         for (name, value) in try labels(vm, allowsNull: false) ?? [:] { result.labels[name] = value }
         result.disks = try DiskInput.disks(vm) ?? []
         result.cloudInit = try CloudInitInput.cloudInit(vm)
+        result.networkInterfaces = try NetworkInput.networkInterfaces(vm) ?? []
         if let restart = try RestartInput.patch(vm) { result.restart.apply(restart) }
         result.dumpsCore = try vm.flag("coreDump") ?? result.dumpsCore
         if let simulation = try vm.fields("simulation", known: simulationFields) {
@@ -77,6 +82,7 @@ enum VMInput {
         if vm.has("cloudInit") {
             result.cloudInit = .some(vm.isNull("cloudInit") ? nil : try CloudInitInput.cloudInit(vm))
         }
+        result.networkInterfaces = vm.isNull("networkInterfaces") ? [] : try NetworkInput.networkInterfaces(vm)
         result.restart = try RestartInput.patch(vm)
         result.dumpsCore = vm.isNull("coreDump") ? false : try vm.flag("coreDump")
         return result

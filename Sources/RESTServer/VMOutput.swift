@@ -32,6 +32,9 @@ enum VMOutput {
         for (name, value) in specification.labels.sorted(by: { $0.key < $1.key }) { labels[name] = .string(value) }
         object["labels"] = .object(labels)
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(DiskOutput.json)) }
+        if !specification.networkInterfaces.isEmpty {
+            object["networkInterfaces"] = .array(specification.networkInterfaces.map(NetworkOutput.json))
+        }
         if let cloudInit = specification.cloudInit { object["cloudInit"] = CloudInitOutput.json(cloudInit) }
         object["restart"] = RestartOutput.json(specification.restart, vm.restarts)
         object["coreDump"] = .bool(specification.dumpsCore)

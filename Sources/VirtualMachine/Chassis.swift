@@ -19,8 +19,8 @@ final class Chassis: Sendable {
 
     /// - Throws: `BusError` where two devices claim one address.
     init(
-        memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [], vpCount: Int = 1,
-        growth: MemoryDevice? = nil,
+        memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [],
+        networkInterfaces: [MachineNetworkInterface] = [], vpCount: Int = 1, growth: MemoryDevice? = nil,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void, panic: @escaping @Sendable (PanicDevice.Events) -> Void
     ) throws {
@@ -70,6 +70,7 @@ final class Chassis: Sendable {
             [onPCI(EntropyDevice(), (base: 0xFF, sub: 0x00))]
             + (growth.map { [onPCI($0, (base: 0x05, sub: 0x80))] } ?? [])
             + disks.map { onPCI($0.device(vpCount: vpCount), (base: 0x01, sub: 0x80)) }
+            + networkInterfaces.map { onPCI($0.device(), (base: 0x02, sub: 0x00)) }
         try pci.insert(PanicDevice(onEvents: panic).function)
         for device in virtio { try pci.insert(device.function) }
     }

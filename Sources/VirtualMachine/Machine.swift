@@ -17,6 +17,7 @@ package final class Machine: Sendable {
     /// Open, and so locked, from the first life to the last.
     private let disks: [MachineDisk]
     private let diskSizes: DiskSizeWatch?
+    private let networkInterfaces: [MachineNetworkInterface]
     private let monitor: Monitor<State>
 
     private struct State {
@@ -59,6 +60,9 @@ package final class Machine: Sendable {
         disks = try MachineDisk.open(
             configuration.disks, directory: configuration.runDirectory, vpCount: configuration.vpCount
         ) { [weak observer] in observer?.machineDidUse(disk: $0, $1) }
+        networkInterfaces = try MachineNetworkInterface.open(
+            configuration.networkInterfaces, vpCount: configuration.vpCount
+        ) { [weak observer] in observer?.machineDidUse(networkInterface: $0, $1) }
         do {
             diskSizes = disks.isEmpty ? nil : try DiskSizeWatch(disks)
         } catch {
@@ -78,7 +82,7 @@ package final class Machine: Sendable {
         }
         return try MachineCore(
             configuration, on: backend, memory: memory, image: image, disks: disks,
-            growth: monitor.read { $0.growth },
+            networkInterfaces: networkInterfaces, growth: monitor.read { $0.growth },
             output: { [observer] in observer.machineDidPrint($0) },
             request: { [weak self] in self?.guestRequested($0) }, panic: { [weak self] in self?.guestPanicked($0) })
     }

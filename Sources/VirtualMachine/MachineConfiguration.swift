@@ -2,6 +2,7 @@ import BlockStorage
 import BootLoader
 import Hypervisor
 import LinuxSystem
+import NetworkBackends
 import Virtio
 
 /// What a machine is made of.
@@ -17,6 +18,8 @@ package struct MachineConfiguration: Sendable, Equatable {
     package var simulation: SimulationModel
     /// In the order in which the guest finds them; machines that run no guest code ignore them.
     package var disks: [DiskSource] = []
+    /// In the order in which the guest finds them; machines that run no guest code ignore them.
+    package var networkInterfaces: [NetworkSource] = []
     /// Where to write a core file when the guest crashes: an existing directory, and the file's name; nil: nowhere.
     package var coreDump: CoreDumpPlace?
     /// Where sockets of the programs that serve some kinds of images are made.
@@ -89,10 +92,13 @@ package protocol MachineObserver: AnyObject, Sendable {
     func machineDidExit(vp: Int, reason: ExitReason)
     /// A request to a disk (by its place among the machine's) ended.
     func machineDidUse(disk: Int, _ account: BlockAccount)
+    /// Packets went through a network interface (by its place among the machine's), or were dropped.
+    func machineDidUse(networkInterface: Int, _ account: NetAccount)
 }
 
 extension MachineObserver {
     package func machineDidUse(disk: Int, _ account: BlockAccount) {}
+    package func machineDidUse(networkInterface: Int, _ account: NetAccount) {}
     package func machineDidLoadCrashKernel() {}
     package func machineDidDump(_ place: CoreDumpPlace, _ error: Errno?) {}
 }

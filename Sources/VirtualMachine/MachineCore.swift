@@ -27,7 +27,8 @@ final class MachineCore: Sendable {
     /// - Throws: `MachineError` with the step that failed. Nothing is left behind then.
     init(
         _ configuration: MachineConfiguration, on backend: any HypervisorBackend, memory: GuestMemory,
-        image: BootImage?, disks: [MachineDisk] = [], growth: UInt64 = 0,
+        image: BootImage?, disks: [MachineDisk] = [], networkInterfaces: [MachineNetworkInterface] = [],
+        growth: UInt64 = 0,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void,
         panic: @escaping @Sendable (PanicDevice.Events) -> Void = { _ in }
@@ -41,7 +42,8 @@ final class MachineCore: Sendable {
             }
             for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
             chassis = try Chassis(
-                memory: memory, partition: partition.hotPath, disks: disks, vpCount: configuration.vpCount,
+                memory: memory, partition: partition.hotPath, disks: disks,
+                networkInterfaces: networkInterfaces, vpCount: configuration.vpCount,
                 growth: memory.growth.map { MemoryDevice($0, requested: growth, backend: partition.memoryBackend) },
                 output: output, request: request, panic: panic)
             var processors: [any VirtualProcessor] = []

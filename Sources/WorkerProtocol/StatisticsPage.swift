@@ -15,6 +15,7 @@ import LinuxSystem
 /// | 128 | run id | UTF-8, zero-padded to 128 bytes |
 /// | 512 | hypercalls | 64 entries of 16 bytes: count (u64), code (u16), status (u16), used (u32, 0 or 1) |
 /// | 2048 | disks | 16 entries of 64 bytes: see `DiskCounters` |
+/// | 3072 | network interfaces | 8 entries of 64 bytes: see `NetworkCounters` |
 /// | 4096 | VPs | 128 bytes each: thread id (u64), then a u64 for each `ExitReason` |
 package enum StatisticsPage {
     package static let vpCounts = 1...254
@@ -62,6 +63,8 @@ package enum StatisticsPage {
         package var hypercalls: [HypercallCount]
         /// In the order of the VM's disks; those of places without a disk are zero.
         package var disks: [DiskCounters]
+        /// In the order of the VM's network interfaces, as `disks`.
+        package var networkInterfaces: [NetworkCounters]
     }
 
     package enum Failure: Error, Equatable, Sendable, CustomStringConvertible {

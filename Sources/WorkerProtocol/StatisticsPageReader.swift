@@ -59,6 +59,9 @@ extension StatisticsPage.Snapshot {
         disks = (0..<StatisticsPage.diskCapacity).map { disk in
             DiskCounters(words: (0..<8).map { word(StatisticsPage.diskOffset(disk) + 8 * $0) })
         }
+        networkInterfaces = (0..<StatisticsPage.networkCapacity).map { interface in
+            NetworkCounters(words: (0..<8).map { word(StatisticsPage.networkOffset(interface) + 8 * $0) })
+        }
         hypercalls = (0..<StatisticsPage.hypercallCapacity).compactMap { entry in
             let offset = StatisticsPage.hypercallOffset + entry * StatisticsPage.hypercallSize
             guard littleEndian(bytes, offset + 12, as: UInt32.self) == 1 else { return nil }

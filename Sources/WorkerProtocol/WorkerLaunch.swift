@@ -2,6 +2,7 @@ import BlockStorage
 import BootLoader
 import Hypervisor
 import JSON
+import NetworkBackends
 
 /// What a worker is started from: the content of `VMFiles.launch`.
 package struct WorkerLaunch: Sendable, Equatable {
@@ -24,6 +25,7 @@ package struct WorkerLaunch: Sendable, Equatable {
     /// Which hypervisor the worker makes its partition on.
     package var hypervisor = HypervisorKind.kvm
     package var disks: [DiskSource] = []
+    package var networkInterfaces: [NetworkSource] = []
     /// Whether a core file (`VMFiles.core`) is written when the guest crashes.
     package var dumpsCore = false
 
@@ -58,6 +60,7 @@ package struct WorkerLaunch: Sendable, Equatable {
             "memoryGrowth": JSONValue(memoryGrowth),
             "hypervisor": .string(hypervisor.rawValue),
             "disks": .array(disks.map(\.json)),
+            "networkInterfaces": .array(networkInterfaces.map(\.json)),
             "dumpsCore": .bool(dumpsCore),
             "boot": [
                 "kernel": .string(boot.kernel),
@@ -98,6 +101,7 @@ package struct WorkerLaunch: Sendable, Equatable {
         }
         self.hypervisor = hypervisor
         disks = try DiskSource.list(json["disks"])
+        networkInterfaces = try NetworkSource.list(json["networkInterfaces"])
         dumpsCore = json["dumpsCore"]?.bool ?? false
         let boot = Fields(json["boot"] ?? .null)
         let format = try boot.string("format")

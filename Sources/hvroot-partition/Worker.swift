@@ -76,6 +76,7 @@ enum Worker {
                 simulation: launch.simulation)
             configuration.memoryGrowth = launch.memoryGrowth
             configuration.disks = launch.disks
+            configuration.networkInterfaces = launch.networkInterfaces
             configuration.runDirectory = launch.runDirectory
             if launch.dumpsCore {
                 configuration.coreDump = CoreDumpPlace(directory: launch.directory, name: VMFiles.core)

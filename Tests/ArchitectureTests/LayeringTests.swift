@@ -18,7 +18,7 @@ private let layers: [(name: String, targets: [String])] = [
     ("mshv emulator's C side", ["CMshvEmulatorEntry"]),
     ("mshv emulator's entry", ["MshvEmulatorEntry", "CMshvEmulatorPreload"]),
     ("guest code and memory", ["CDemoGuest", "GuestMemory"]),
-    ("machine parts", ["VirtualDevices", "BootLoader", "BlockStorage"]),
+    ("machine parts", ["VirtualDevices", "BootLoader", "BlockStorage", "NetworkBackends"]),
     ("image files", ["ImageStore"]),
     ("virtio", ["Virtio"]),
     ("machine", ["VirtualMachine"]),

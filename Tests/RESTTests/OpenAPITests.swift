@@ -2,6 +2,7 @@ import BlockStorage
 import Hypervisor
 import JSON
 import ManagementService
+import NetworkBackends
 import PartitionManager
 import Testing
 
@@ -96,6 +97,12 @@ import Testing
                 rateLimit: .init(bytesPerSecond: 1, operationsPerSecond: 2))
         ]
         specification.cloudInit = CloudInit(userData: "u", metaData: "m", networkConfig: "n", vendorData: "v")
+        var interface = NetworkSource(
+            id: "net0", mac: MACAddress([2, 0, 0, 0, 0, 1]), tap: .init(name: "t0", bridge: "br0"))
+        interface.mtu = 1500
+        interface.queues = 2
+        interface.rateLimit = .init(bytesPerSecond: 1, packetsPerSecond: 2)
+        specification.networkInterfaces = [interface]
         var model = SimulationModel()
         model.lifetime = 1_000_000_000
         specification.simulation = model
@@ -168,6 +175,9 @@ import Testing
         #expect(properties(schema("VolumeSpecification")) == Set(VolumeHandlers.fields))
         #expect(properties(schema("VolumePatch")) == Set(VolumeHandlers.patchFields))
         #expect(properties(schema("Volume")) == Set(VolumeHandlers.fields + VolumeHandlers.readOnlyFields))
+        #expect(properties(schema("NetworkInterface")) == Set(NetworkInput.fields))
+        #expect(properties(schema("Tap")) == Set(NetworkInput.tapFields))
+        #expect(properties(schema("NetworkRateLimit")) == Set(NetworkInput.rateLimitFields))
         let patch = schema("VMPatch")
         #expect(properties(patch) == Set(VMInput.patchFields))
         #expect(properties(patch?["properties"]?["boot"]) == Set(VMInput.bootFields))

@@ -229,6 +229,7 @@ package actor VMController {
         launch.memoryGrowth = specification.memoryMaximum.map { $0.subtractingClamped(run.bootMemory) } ?? 0
         launch.disks = specification.disks
         if specification.cloudInit != nil { launch.disks.append(seedDisk) }
+        launch.networkInterfaces = specification.networkInterfaces
         launch.dumpsCore = specification.dumpsCore
         return launch
     }

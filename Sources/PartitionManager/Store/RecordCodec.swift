@@ -1,6 +1,7 @@
 import BlockStorage
 import Hypervisor
 import JSON
+import NetworkBackends
 import WorkerProtocol
 
 /// The JSON texts inside the state store's rows. They are read back by later versions: members are only ever added.
@@ -32,6 +33,9 @@ enum RecordCodec {
         ]
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(\.json)) }
         object["cloudInit"] = specification.cloudInit?.json
+        if !specification.networkInterfaces.isEmpty {
+            object["networkInterfaces"] = .array(specification.networkInterfaces.map(\.json))
+        }
         if specification.restart != RestartPolicy() { object["restart"] = specification.restart.json }
         object["memoryMaximum"] = specification.memoryMaximum.map { JSONValue($0) }
         if specification.dumpsCore { object["dumpsCore"] = .bool(true) }
@@ -69,6 +73,11 @@ enum RecordCodec {
             throw StoreError(.corrupt, "the disks of VM \(id) in the state store can't be read: \(error)")
         }
         specification.cloudInit = CloudInit(value["cloudInit"])
+        do {
+            specification.networkInterfaces = try NetworkSource.list(value["networkInterfaces"])
+        } catch {
+            throw StoreError(.corrupt, "the network interfaces of VM \(id) in the state store can't be read: \(error)")
+        }
         if let restart = value["restart"] {
             guard let policy = RestartPolicy(restart) else {
                 throw StoreError(.corrupt, "the restart policy of VM \(id) in the state store is none")

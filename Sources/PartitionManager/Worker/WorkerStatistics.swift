@@ -74,6 +74,7 @@ final class WorkerStatistics: Sendable {
         now.hypercalls = page.hypercalls
         now.reboots = page.reboots
         now.disks = Array(page.disks.prefix(launch.disks.count))
+        now.networkInterfaces = Array(page.networkInterfaces.prefix(launch.networkInterfaces.count))
         state.last = now
     }
 
