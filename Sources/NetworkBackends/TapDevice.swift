@@ -12,6 +12,8 @@ package final class TapDevice: NetworkBackend {
     package let mtu: Int
     package var queues: [any NetworkQueue] { taps }
     private let taps: [TapQueue]
+    /// Held as long as this object lives; nil where nobody asked for it.
+    private let lock: TapLock?
     /// How many of the queues are attached.
     private let active: Mutex<Int>
 
@@ -20,18 +22,26 @@ package final class TapDevice: NetworkBackend {
     /// Joins the tap, or makes it, and brings it up.
     ///
     /// - Parameters:
+    ///   - lockDirectory: where those who use taps keep each other from the same one: two guests on one tap would get
+    ///     each other's packets. Nil: nobody is kept off.
     ///   - mtu: nil: the tap's own, or for one that is made the bridge's.
     ///   - queues: at least one is made.
     ///   - usesOffloads: false: none are offered.
     package init(
-        _ tap: NetworkSource.Tap, mtu: Int? = nil, queues: Int = 1, usesOffloads: Bool = true
+        _ tap: NetworkSource.Tap, lockDirectory: String? = nil, mtu: Int? = nil, queues: Int = 1,
+        usesOffloads: Bool = true
     ) throws(NetworkError) {
         let isNew = tap.name.map { HostInterface.index(of: $0) == nil } ?? true
         if let bridge = tap.bridge, HostInterface.index(of: bridge) == nil {
             throw NetworkError("there is no bridge \(bridge) on this host")
         }
+        // A name that is known is locked before the tap is joined, one that the kernel chooses as soon as it is known.
+        var early: TapLock?
+        if let name = tap.name { early = try TapLock(name, in: lockDirectory) }
         var taps = [try Self.join(tap.name ?? "hvtap%d", wantsQueues: queues > 1, isNew: isNew)]
         let name = taps[0].name
+        if early == nil { early = try TapLock(name, in: lockDirectory) }
+        lock = early
         while taps.count < queues { taps.append(try Self.join(name, wantsQueues: true, isNew: isNew)) }
         self.name = name
         self.taps = taps

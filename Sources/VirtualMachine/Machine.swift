@@ -61,7 +61,8 @@ package final class Machine: Sendable {
             configuration.disks, directory: configuration.runDirectory, vpCount: configuration.vpCount
         ) { [weak observer] in observer?.machineDidUse(disk: $0, $1) }
         networkInterfaces = try MachineNetworkInterface.open(
-            configuration.networkInterfaces, vpCount: configuration.vpCount
+            configuration.networkInterfaces, lockDirectory: configuration.lockDirectory,
+            vpCount: configuration.vpCount
         ) { [weak observer] in observer?.machineDidUse(networkInterface: $0, $1) }
         do {
             diskSizes = disks.isEmpty ? nil : try DiskSizeWatch(disks)

@@ -24,6 +24,8 @@ package struct MachineConfiguration: Sendable, Equatable {
     package var coreDump: CoreDumpPlace?
     /// Where sockets of the programs that serve some kinds of images are made.
     package var runDirectory = "/tmp"
+    /// Where machines of all processes keep each other from the same tap.
+    package var lockDirectory = "/tmp"
 
     package init(vpCount: Int, memorySize: UInt64, boot: BootSource, simulation: SimulationModel = SimulationModel()) {
         self.vpCount = vpCount

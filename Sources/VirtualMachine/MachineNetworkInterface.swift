@@ -31,11 +31,13 @@ final class MachineNetworkInterface: Sendable {
     /// Opens the taps of all interfaces.
     ///
     /// - Parameters:
+    ///   - lockDirectory: as for `TapDevice`.
     ///   - vpCount: how many pairs of queues those get that do not say it.
     ///   - account: is told of what went through, with the interface's place among `sources`.
     /// - Throws: `MachineError` that names the interface.
     static func open(
-        _ sources: [NetworkSource], vpCount: Int, account: @escaping @Sendable (Int, NetAccount) -> Void
+        _ sources: [NetworkSource], lockDirectory: String, vpCount: Int,
+        account: @escaping @Sendable (Int, NetAccount) -> Void
     ) throws(MachineError) -> [MachineNetworkInterface] {
         var interfaces: [MachineNetworkInterface] = []
         for (index, source) in sources.enumerated() {
@@ -45,7 +47,8 @@ final class MachineNetworkInterface: Sendable {
             do throws(NetworkError) {
                 let queues = min(source.queues ?? vpCount, NetworkSource.queueCounts.upperBound)
                 let tap = try TapDevice(
-                    source.tap, mtu: source.mtu, queues: queues, usesOffloads: source.offloads)
+                    source.tap, lockDirectory: lockDirectory, mtu: source.mtu, queues: queues,
+                    usesOffloads: source.offloads)
                 Log.info(
                     "a network interface is there",
                     ["interface": source.id, "tap": tap.name, "mac": mac.description, "mtu": String(tap.mtu)])

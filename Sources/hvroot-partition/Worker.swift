@@ -78,6 +78,8 @@ enum Worker {
             configuration.disks = launch.disks
             configuration.networkInterfaces = launch.networkInterfaces
             configuration.runDirectory = launch.runDirectory
+            // All workers of a server have this one.
+            configuration.lockDirectory = launch.runDirectory + "/.."
             if launch.dumpsCore {
                 configuration.coreDump = CoreDumpPlace(directory: launch.directory, name: VMFiles.core)
             }

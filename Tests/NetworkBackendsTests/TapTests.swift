@@ -52,6 +52,31 @@ struct TapTests {
         }
     }
 
+    @Test("a tap with several queues has one guest, whoever chose its name")
+    func locks() throws {
+        var template = Array("/tmp/hvroot-taps-XXXXXX".utf8CString)
+        let directory = template.withUnsafeMutableBufferPointer { buffer in
+            buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) } ?? "/nonexistent"
+        }
+        defer {
+            for name in ["t0", "hvtap0"] { unlink("\(directory)/.tap-\(name)") }
+            rmdir(directory)
+        }
+        try OwnNetwork.run {
+            func open(_ name: String?) throws(NetworkError) -> TapDevice {
+                try TapDevice(.init(name: name), lockDirectory: directory, queues: 2)
+            }
+            for name in ["t0", nil] {
+                let first = try open(name)
+                let error = #expect(throws: NetworkError.self) { _ = try open(first.name) }
+                #expect(error?.description == "the tap \(first.name) is another VM's, which runs")
+            }
+            // They went with their guests.
+            _ = try open("t0")
+            _ = try open("hvtap0")
+        }
+    }
+
     @Test("packets go from one tap to another by a bridge", arguments: [1, 2])
     func bridge(_ queues: Int) throws {
         try OwnNetwork.run {
