@@ -84,7 +84,7 @@ extension EndToEnd {
             try await Task.sleep(nanoseconds: 200_000_000)
             #expect(try await api.console("a").occurrences(of: "later") == 0)
             try await api.perform("resume", on: "a")
-            try await api.waitForConsole("\nlater\r\n", of: "a")
+            try await api.waitForConsole("\nlater\r\nready> ", of: "a")
 
             let before = try await api.request("GET", "/v1/vms/a", expecting: 200)
             let tag = try #require(before.header("ETag"))
