@@ -30,11 +30,15 @@ package final class RateLimiter: Sendable {
     private static let burst: UInt64 = 100_000_000
     private let state: Mutex<State>
 
-    package init(_ limit: DiskSource.RateLimit?) {
-        state = Mutex(
-            State(
-                bytes: limit?.bytesPerSecond.map { Bucket(rate: max($0, 1)) },
-                operations: limit?.operationsPerSecond.map { Bucket(rate: max($0, 1)) }))
+    package init(_ limit: DiskSource.RateLimit?) { state = Mutex(Self.state(limit)) }
+
+    /// Another limit from now on; what was granted before does not count against it.
+    package func change(_ limit: DiskSource.RateLimit?) { state.withLock { $0 = Self.state(limit) } }
+
+    private static func state(_ limit: DiskSource.RateLimit?) -> State {
+        State(
+            bytes: limit?.bytesPerSecond.map { Bucket(rate: max($0, 1)) },
+            operations: limit?.operationsPerSecond.map { Bucket(rate: max($0, 1)) })
     }
 
     /// Asks for one operation with so many bytes.

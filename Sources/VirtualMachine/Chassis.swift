@@ -13,14 +13,25 @@ final class Chassis: Sendable {
     let serial: Serial16550
     let events: EventDevice
     let pci: PCIHostBridge
-    private let virtio: [VirtioPCI]
+    let slots: PCISlots
+    private let memory: GuestMemory
+    private let partition: any PartitionHotPath
+
+    /// What a machine is told of its devices in slots: see `PCISlots`.
+    struct SlotEvents {
+        var leaving: @Sendable (SlotName) -> Void = { _ in }
+        var gone: @Sendable (SlotName) -> Void = { _ in }
+    }
 
     /// - Throws: `BusError` where two devices claim one address.
     init(
         memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [], vpCount: Int = 1,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
-        request: @escaping @Sendable (PowerRequest) -> Void, panic: @escaping @Sendable (PanicDevice.Events) -> Void
+        request: @escaping @Sendable (PowerRequest) -> Void, panic: @escaping @Sendable (PanicDevice.Events) -> Void,
+        slotEvents: SlotEvents = SlotEvents()
     ) throws {
+        self.memory = memory
+        self.partition = partition
         ports = Bus(name: "port I/O")
         mmio = Bus(name: "MMIO")
         ioAPIC = IOAPIC(
@@ -56,21 +67,41 @@ final class Chassis: Sendable {
         try ports.insert(serial, at: UInt64(Platform.com1Port), count: Platform.com1Count)
         try ports.insert(CMOSClock(memorySize: memory.size), at: UInt64(Platform.cmosPort), count: Platform.cmosCount)
         try ports.insert(events, at: UInt64(Platform.eventPort), count: 1)
-        func onPCI(_ device: any VirtioDevice, _ classCode: (base: UInt8, sub: UInt8)) -> VirtioPCI {
-            VirtioPCI(
-                device, classCode: classCode, memory: memory, events: partition.events.map(MachineEvents.init),
-                deliver: { address, data in Self.deliver(address, data, to: partition) },
-                report: { Log.warning("a virtio driver broke a rule", ["reason": $0]) })
-        }
-        virtio =
-            [onPCI(EntropyDevice(), (base: 0xFF, sub: 0x00))]
-            + disks.map { onPCI($0.device(vpCount: vpCount), (base: 0x01, sub: 0x80)) }
+        let hotplug = PCIHotplug(events: events)
+        try ports.insert(hotplug, at: UInt64(Platform.pciHotplugPort), count: Platform.pciHotplugCount)
+        slots = PCISlots(pci, hotplug, leaving: slotEvents.leaving, gone: slotEvents.gone)
         try pci.insert(PanicDevice(onEvents: panic).function)
-        for device in virtio { try pci.insert(device.function) }
+        try slots.plug(onPCI(EntropyDevice(), .other), .fixed("rng"), announced: false)
+        for disk in disks { try plug(disk, vpCount: vpCount, announced: false) }
+    }
+
+    /// Gives the guest a disk with a queue for each processor.
+    func plug(_ disk: MachineDisk, vpCount: Int, announced: Bool) throws(PCIError) {
+        try slots.plug(onPCI(disk.device(vpCount: vpCount), .storage), .disk(disk.id), announced: announced)
+    }
+
+    /// What a function says it is.
+    private enum ClassCode {
+        case storage, other
+
+        var bytes: (base: UInt8, sub: UInt8) {
+            switch self {
+            case .storage: (base: 0x01, sub: 0x80)
+            case .other: (base: 0xFF, sub: 0x00)
+            }
+        }
+    }
+
+    private func onPCI(_ device: any VirtioDevice, _ classCode: ClassCode) -> VirtioPCI {
+        let partition = partition
+        return VirtioPCI(
+            device, classCode: classCode.bytes, memory: memory, events: partition.events.map(MachineEvents.init),
+            deliver: { address, data in Self.deliver(address, data, to: partition) },
+            report: { Log.warning("a virtio driver broke a rule", ["reason": $0]) })
     }
 
     /// Ends what devices do with guest memory.
-    func stop() { for device in virtio { device.stop() } }
+    func stop() { slots.stop() }
 
     private static func deliver(_ address: UInt64, _ data: UInt32, to partition: any PartitionHotPath) {
         do throws(HypervisorError) {

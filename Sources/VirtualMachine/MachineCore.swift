@@ -26,7 +26,8 @@ final class MachineCore: Sendable {
         _ configuration: MachineConfiguration, on backend: any HypervisorBackend, memory: GuestMemory,
         image: BootImage?, disks: [MachineDisk] = [], output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void,
-        panic: @escaping @Sendable (PanicDevice.Events) -> Void = { _ in }
+        panic: @escaping @Sendable (PanicDevice.Events) -> Void = { _ in },
+        slotEvents: Chassis.SlotEvents = Chassis.SlotEvents()
     ) throws(MachineError) {
         self.memory = memory
         do {
@@ -38,7 +39,7 @@ final class MachineCore: Sendable {
             for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
             chassis = try Chassis(
                 memory: memory, partition: partition.hotPath, disks: disks, vpCount: configuration.vpCount,
-                output: output, request: request, panic: panic)
+                output: output, request: request, panic: panic, slotEvents: slotEvents)
             var processors: [any VirtualProcessor] = []
             for index in 0..<configuration.vpCount {
                 processors.append(try partition.hotPath.virtualProcessor(VPIndex(index)))

@@ -26,8 +26,7 @@ extension DiskSource {
             id: try fields.string("id"), path: try fields.string("path"), format: format,
             isReadOnly: try fields.bool("readOnly"), serial: try fields.string("serial"), cache: cache,
             backing: try fields.optionalString("backing"),
-            rateLimit: bytes == nil && operations == nil
-                ? nil : RateLimit(bytesPerSecond: bytes, operationsPerSecond: operations))
+            rateLimit: RateLimit(bytesPerSecond: bytes, operationsPerSecond: operations).orNone)
     }
 
     /// A list of disks; none where there is no list, as before there were disks.
@@ -41,4 +40,9 @@ extension DiskSource {
         for element in elements { disks.append(try DiskSource(element)) }
         return disks
     }
+}
+
+extension DiskSource.RateLimit {
+    /// Nil for one that limits nothing.
+    package var orNone: Self? { self == Self() ? nil : self }
 }

@@ -59,6 +59,11 @@ extension StatisticsPage.Snapshot {
         disks = (0..<StatisticsPage.diskCapacity).map { disk in
             DiskCounters(words: (0..<8).map { word(StatisticsPage.diskOffset(disk) + 8 * $0) })
         }
+        diskIDs = (0..<StatisticsPage.diskCapacity).map { disk in
+            let offset = StatisticsPage.diskNameOffset(disk)
+            let id = bytes[offset..<offset + StatisticsPage.diskNameSize].prefix { $0 != 0 }
+            return String(decoding: id, as: UTF8.self)
+        }
         hypercalls = (0..<StatisticsPage.hypercallCapacity).compactMap { entry in
             let offset = StatisticsPage.hypercallOffset + entry * StatisticsPage.hypercallSize
             guard littleEndian(bytes, offset + 12, as: UInt32.self) == 1 else { return nil }
