@@ -112,6 +112,8 @@ package struct VMResource: Sendable, Equatable {
 package struct OperationResource: Sendable, Equatable {
     package enum Verb: String, Sendable, CaseIterable {
         case start, stop, shutdown, pause, resume, reset, delete
+        case attachDisk = "attach-disk"
+        case detachDisk = "detach-disk"
     }
     package enum Status: String, Sendable { case running, succeeded, failed }
 
@@ -123,6 +125,8 @@ package struct OperationResource: Sendable, Equatable {
     package var error: ServiceError?
     package var createdAt: UInt64
     package var endedAt: UInt64?
+    /// The disk that is attached or detached.
+    package var disk: String?
 
     package init(
         id: String, verb: Verb, vmID: String, status: Status, error: ServiceError?, createdAt: UInt64, endedAt: UInt64?
@@ -144,10 +148,10 @@ package struct EventRecord: Sendable, Equatable {
     /// Nanoseconds since 1970.
     package var time: UInt64
     /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `vm.crash-kernel-loaded`,
-    /// `vm.restart-scheduled`, `operation.created`, `operation.ended`.
+    /// `vm.restart-scheduled`, `vm.disk-ejected`, `operation.created`, `operation.ended`.
     package var type: String
     package var vmID: String
-    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`.
+    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`, `disk`.
     package var details: JSONObject
 
     package init(sequence: UInt64, time: UInt64, type: String, vmID: String, details: JSONObject) {

@@ -37,6 +37,7 @@ enum OperationOutput {
             "id": .string(operation.id), "verb": .string(operation.verb.rawValue), "vm": .string(operation.vmID),
             "status": .string(operation.status.rawValue), "createdAt": .string(rfc3339(operation.createdAt)),
         ]
+        if let disk = operation.disk { object["disk"] = .string(disk) }
         if let endedAt = operation.endedAt { object["endedAt"] = .string(rfc3339(endedAt)) }
         if let error = operation.error { object["error"] = Problem(error).json(instance: nil) }
         return .object(object)

@@ -103,7 +103,7 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         case .options(let template, let allow):
             routeName = template
             plan = .answer(Response(status: 204).with("Allow", allow))
-        case .route(let route, let id):
+        case .route(let route, let names):
             routeName = route.template
             try OriginRule.check(method, headers)
             try Self.checkMediaType(route, headers)
@@ -114,7 +114,10 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
                 }
             let query = try Query(target.query, allowed: route.query)
             plan = .run(
-                route, Request(method: method, target: target, headers: headers, body: [], id: id, query: query))
+                route,
+                Request(
+                    method: method, target: target, headers: headers, body: [], id: names.id, item: names.item,
+                    query: query))
         }
     }
 

@@ -18,7 +18,8 @@ extension Machine {
                 throw MachineError("disk '\(source.id)': a disk with this id is attached, or still going")
             }
             guard let place = disks.freePlace else {
-                throw MachineError("disk '\(source.id)': \(DiskSource.maximumCount) disks are attached, which is the most")
+                throw MachineError(
+                    "disk '\(source.id)': \(DiskSource.maximumCount) disks are attached, which is the most")
             }
             try watchSizes()
             let disk = try MachineDisk.open(

@@ -84,7 +84,8 @@ package struct WorkerRequest: Sendable, Equatable {
                 id: try fields.string("disk"),
                 .init(
                     bytesPerSecond: try fields.optionalUInt64("bytesPerSecond"),
-                    operationsPerSecond: try fields.optionalUInt64("operationsPerSecond")).orNone)
+                    operationsPerSecond: try fields.optionalUInt64("operationsPerSecond")
+                ).orNone)
         default: throw MessageError("method: \(name) is not known")
         }
     }

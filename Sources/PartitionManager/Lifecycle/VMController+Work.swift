@@ -55,7 +55,7 @@ extension VMController {
 
     // MARK: Work
 
-    private func isActive(_ operation: StoredOperation) -> Bool { active?.id == operation.id }
+    func isActive(_ operation: StoredOperation) -> Bool { active?.id == operation.id }
 
     func perform(_ operation: StoredOperation) async {
         switch operation.verb {
@@ -63,6 +63,8 @@ extension VMController {
         case .stop, .delete: await performStop(operation)
         case .shutdown: await performShutdown(operation)
         case .pause, .resume, .reset: await performCommand(operation)
+        case .attachDisk: await performAttach(operation)
+        case .detachDisk: await performDetach(operation)
         }
     }
 
@@ -177,12 +179,12 @@ extension VMController {
         }
     }
 
-    private func fail(_ operation: StoredOperation, _ error: ServiceError) async {
+    func fail(_ operation: StoredOperation, _ error: ServiceError) async {
         await record { draft in if draft.active?.id == operation.id { draft.failActive(error) } }
     }
 
     /// Monotonic nanoseconds, `seconds` from now.
-    private func deadline(_ seconds: Double) -> UInt64 {
+    func deadline(_ seconds: Double) -> UInt64 {
         monotonicNanoseconds() + UInt64(max(0, min(seconds, 1e7)) * 1e9)
     }
 

@@ -25,6 +25,10 @@ enum StateSchema {
         ALTER TABLE vms ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE vms ADD COLUMN restart_at INTEGER;
         """,
+        """
+        ALTER TABLE operations ADD COLUMN disk TEXT;
+        ALTER TABLE operations ADD COLUMN forced INTEGER NOT NULL DEFAULT 0;
+        """,
     ]
 
     /// Makes the connection durable and the file the newest version.

@@ -37,14 +37,15 @@ package struct StoreTransaction: ~Copyable {
         let resource = operation.resource
         try database.run(
             """
-            INSERT OR REPLACE INTO operations (id, verb, vm_id, status, error, timeout, created_at, ended_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT OR REPLACE INTO operations (id, verb, vm_id, status, error, timeout, created_at, ended_at, disk,
+                forced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 .text(resource.id), .text(resource.verb.rawValue), .text(resource.vmID),
                 .text(resource.status.rawValue),
                 SQLiteValue(resource.error.map { RecordCodec.text(RecordCodec.encode($0)) }),
                 SQLiteValue(operation.timeout), SQLiteValue(resource.createdAt), SQLiteValue(resource.endedAt),
+                SQLiteValue(resource.disk), SQLiteValue(operation.isForced),
             ])
     }
 

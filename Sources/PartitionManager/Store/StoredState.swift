@@ -34,8 +34,10 @@ package struct StoredState: Sendable {
                 updated_at, revision, restarts, restart_at FROM vms ORDER BY id
             """, [], StoredState.vm)
         operations = try database.query(
-            "SELECT id, verb, vm_id, status, error, timeout, created_at, ended_at FROM operations ORDER BY id", [],
-            StoredState.operation)
+            """
+            SELECT id, verb, vm_id, status, error, timeout, created_at, ended_at, disk, forced FROM operations
+            ORDER BY id
+            """, [], StoredState.operation)
         events = try database.query("SELECT sequence, time, type, vm_id, details FROM events ORDER BY sequence") {
             row throws(StoreError) in
             EventRecord(
@@ -78,10 +80,12 @@ package struct StoredState: Sendable {
         if let text = row.optionalText(4) {
             error = RecordCodec.error(try RecordCodec.value(text, of: "the error of operation \(id)"))
         }
-        return StoredOperation(
-            resource: OperationResource(
-                id: id, verb: verb, vmID: row.text(2), status: status, error: error, createdAt: row.unsigned(6),
-                endedAt: row.optionalUnsigned(7)),
-            timeout: row.optionalReal(5))
+        var resource = OperationResource(
+            id: id, verb: verb, vmID: row.text(2), status: status, error: error, createdAt: row.unsigned(6),
+            endedAt: row.optionalUnsigned(7))
+        resource.disk = row.optionalText(8)
+        var operation = StoredOperation(resource: resource, timeout: row.optionalReal(5))
+        operation.isForced = row.integer(9) != 0
+        return operation
     }
 }
