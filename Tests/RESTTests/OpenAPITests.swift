@@ -114,8 +114,9 @@ import Testing
         expectSame(VMOutput.json(fullVM), try #require(schema("VM")), at: "VM")
         expectSame(HostOutput.json(FakeService().host()), try #require(schema("Host")), at: "Host")
         let error = ServiceError(.internal, "x", field: "/y", expected: "z")
-        let operation = OperationResource(
-            id: "op", verb: .start, vmID: "a", status: .failed, error: error, createdAt: 1, endedAt: 2)
+        var operation = OperationResource(
+            id: "op", verb: .attachDisk, vmID: "a", status: .failed, error: error, createdAt: 1, endedAt: 2)
+        operation.disk = "d"
         let shown = OperationOutput.json(operation)
         var problem = try #require(shown["error"]?.object)
         problem["instance"] = "/v1/x"
@@ -125,7 +126,7 @@ import Testing
         let details: JSONObject = [
             "state": "running", "previousState": "starting", "reason": "requested", "restartAt": "x",
             "operationId": "op", "verb": "start",
-            "status": "succeeded",
+            "status": "succeeded", "disk": "d",
         ]
         let event = EventRecord(sequence: 1, time: 2, type: "vm.state-changed", vmID: "a", details: details)
         expectSame(EventOutput.json(event), try #require(schema("Event")), at: "Event")
@@ -140,6 +141,8 @@ import Testing
         #expect(properties(schema("Simulation")) == Set(VMInput.simulationFields))
         #expect(properties(schema("Disk")) == Set(DiskInput.fields))
         #expect(properties(schema("RateLimit")) == Set(DiskInput.rateLimitFields))
+        let diskPatch = schema("DiskPatch")?["properties"]?["rateLimit"]
+        #expect(properties(diskPatch) == Set(DiskInput.rateLimitFields))
         let patch = schema("VMPatch")
         #expect(properties(patch) == Set(VMInput.patchFields))
         #expect(properties(patch?["properties"]?["boot"]) == Set(VMInput.bootFields))
