@@ -34,7 +34,8 @@ extension EndToEnd {
 
         private func problem(_ answer: HTTPAnswer, _ status: Int, _ type: String, _ fragment: String) throws {
             let problem = try answer.json()
-            #expect(answer.status == status && problem["type"]?.string == "urn:hvroot:problem:\(type)", "\(answer.text)")
+            #expect(
+                answer.status == status && problem["type"]?.string == "urn:hvroot:problem:\(type)", "\(answer.text)")
             #expect(problem["detail"]?.string?.contains(fragment) == true, "\(answer.text)")
         }
 
@@ -87,7 +88,9 @@ extension EndToEnd {
             try await api.perform("start", on: "a")
             try await api.waitForConsole("ready> ", of: "a")
             let detach = try await api.request("DELETE", "/v1/vms/a/disks/data?timeout=60", expecting: 202).json()
-            try await api.request("POST", "/v1/vms/a/console", "reboot\n")
+            _ = try await api.connection().request(
+                "POST", "/v1/vms/a/console", headers: [("Content-Type", "application/octet-stream")],
+                body: Array("reset\n".utf8))
             #expect(try await api.waitForEnd(of: detach)["status"]?.string == "succeeded")
             try await api.waitForConsole("ready> ", of: "a", count: 2)
             #expect(try await api.json("/v1/vms/a/disks")["disks"]?.array?.isEmpty == true)

@@ -17,7 +17,9 @@ struct HotplugTests {
         let path: String
         init(_ size: Int = 1 << 20) throws {
             var template = Array("/tmp/hvroot-disk-XXXXXX".utf8CString)
-            let file = template.withUnsafeMutableBufferPointer { mkstemp($0.baseAddress) }
+            let file = template.withUnsafeMutableBufferPointer { buffer in
+                buffer.baseAddress.map { mkstemp($0) } ?? -1
+            }
             try #require(file >= 0 && ftruncate(file, off_t(size)) == 0)
             close(file)
             path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -25,7 +27,9 @@ struct HotplugTests {
         deinit { unlink(path) }
 
         /// Whether somebody else could write it now.
-        var isFree: Bool { (try? BlockImages.open(DiskSource(id: "x", path: path), directory: "/tmp", queues: 1)) != nil }
+        var isFree: Bool {
+            (try? BlockImages.open(DiskSource(id: "x", path: path), directory: "/tmp", queues: 1)) != nil
+        }
     }
 
     private func makeMachine(_ disks: [DiskSource] = []) throws -> (Machine, RecordingObserver) {

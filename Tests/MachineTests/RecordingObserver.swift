@@ -29,7 +29,8 @@ final class RecordingObserver: MachineObserver {
 
     /// Waits until so many disks are gone; all that are, where they do not come.
     func waitForEjections(_ count: Int) -> [String] {
-        record.wait(until: monotonicNanoseconds() + Self.limit) { $0.ejected.count >= count ? $0.ejected : nil } ?? ejected
+        record.wait(until: monotonicNanoseconds() + Self.limit) { $0.ejected.count >= count ? $0.ejected : nil }
+            ?? ejected
     }
 
     var console: String { record.withLock { String(decoding: $0.console, as: UTF8.self) } }

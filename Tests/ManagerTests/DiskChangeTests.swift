@@ -1,6 +1,7 @@
 import BlockStorage
 import ManagementService
 import PartitionManager
+import Synchronization
 import Testing
 
 /// Disks that are attached and detached, with guests that eject them, do not, or do it by themselves.

@@ -22,6 +22,14 @@ extension VMDraft {
                 .alreadyExists, "The VM has a disk with the id '\(disk.id)' already.", field: "/id",
                 expected: "an id that no other disk of the VM has")
         }
+        // By its name only, for two that come at once; whether two names lead to one file was looked at before.
+        let user = record.specification.disks.first { $0.path == disk.path && !($0.isReadOnly && disk.isReadOnly) }
+        if let user {
+            throw ServiceError(
+                .wrongState, "The image \(disk.path) is in use: the VM has it as its disk '\(user.id)'.",
+                field: "/path",
+                expected: "an image of its own")
+        }
         guard record.specification.disks.count < DiskSource.maximumCount else {
             throw ServiceError(
                 .wrongState,

@@ -46,6 +46,7 @@ check "a VM with a root disk is defined" api POST /v1/vms '{"id":"linux","vps":{
     "disks":[{"id":"root","path":"/run/root.img"}]}'
 verb linux start >/dev/null
 check "Linux boots" wait_console linux 'GUEST-ROOT-OK /dev/vda ext4'
+send linux 'lines=$(dmesg | wc -l)'
 check "it has no second disk" answers '^none-yet' '[ -e /dev/vdb ] || echo none-yet'
 
 check "a disk is attached to the guest that runs" attach
@@ -65,10 +66,10 @@ mark linux
 send linux '(while [ -b /dev/vdb ]; do dd if=/dev/zero of=/dev/vdb bs=64k seek=128 count=256 conv=notrunc,fsync 2>/dev/null; done; [ -b /dev/vdb ] || rm -f /dev/vdb; echo dd-ended-$((2*3))) &'
 sleep 2
 check "it is detached while dd writes to it" detach
-check "dd has ended with the disk" wait_console linux '^dd-ended-6'
+check "dd has ended with the disk" wait_console linux 'dd-ended-6'
 check "the VM has it no more" refused not-found shown data
 check "its image is closed" free /run/second.img
-check "the guest's kernel has no complaint" answers '^quiet' 'dmesg | grep -iE "BUG:|hung|call trace" || echo quiet'
+check "the guest's kernel has no complaint" answers '^quiet' 'dmesg | tail -n +$lines | grep -iE "BUG:|hung|call trace" || echo quiet'
 
 check "the same disk is attached again" attach
 check "Linux finds it again with what was written" answers "^sum $in_image" \
@@ -77,7 +78,7 @@ check "another one is attached beside it" attach '{"id":"third","path":"/run/thi
 check "Linux has both" answers '^both' 'until [ -b /dev/vdb ] && [ -b /dev/vdc ]; do sleep 0.2; done; echo both'
 
 begin DELETE $disks/data
-check "a detach beside another one is refused" refused 'operation-conflict' api DELETE $disks/third
+check "the same detach twice at once is refused" refused 'operation-conflict\|not-found' api DELETE $disks/data
 check "the first one succeeds" ended succeeded
 check "the boot disk is not concerned" answers '^alive-8' 'sync; echo alive-$((4*2))'
 
