@@ -103,6 +103,14 @@ final class Chassis: Sendable {
     /// Ends what devices do with guest memory.
     func stop() { slots.stop() }
 
+    /// The end of this life: nothing is on the buses any more, and no device keeps what it used. No processor may run.
+    func dismantle() {
+        slots.stop()
+        slots.removeAll()
+        ports.removeAll()
+        mmio.removeAll()
+    }
+
     private static func deliver(_ address: UInt64, _ data: UInt32, to partition: any PartitionHotPath) {
         do throws(HypervisorError) {
             try partition.signalMSI(address: address, data: data)

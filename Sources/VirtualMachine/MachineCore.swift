@@ -114,7 +114,7 @@ final class MachineCore: Sendable {
 
     /// Gives the partition back. No processor may run any more.
     func tearDown() {
-        chassis.stop()
+        chassis.dismantle()
         partition.destroy()
     }
 }

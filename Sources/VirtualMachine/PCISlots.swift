@@ -105,6 +105,14 @@ final class PCISlots: PCIHotplugTarget {
         gone(name)
     }
 
+    /// Lets go of all devices and what they use. They must have been stopped.
+    func removeAll() {
+        state.withLock { state in
+            for entry in state.plugged.values { bridge.remove(at: entry.slot) }
+            state.plugged = [:]
+        }
+    }
+
     /// Ends what all devices do with guest memory.
     func stop() {
         let devices = state.withLock { Array($0.plugged.values.map(\.device)) + Array($0.retiring.values) }

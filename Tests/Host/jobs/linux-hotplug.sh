@@ -89,7 +89,7 @@ check "the guest reboots" wait_console linux 'GUEST-ROOT-OK /dev/vda ext4'
 check "the disks that were attached are there at boot" answers '^both' '[ -b /dev/vdb ] && [ -b /dev/vdc ] && echo both'
 
 check "the guest gives a disk back by itself" answers '^gone-10' \
-    's=$(basename $(readlink -f /sys/block/vdc/device/..)); s=${s%.0}; echo 0 >/sys/bus/pci/slots/$((0x${s##*:}))/power; echo gone-$((5*2))'
+    's=$(readlink -f /sys/block/vdc/device); s=${s%.0/*}; echo 0 >/sys/bus/pci/slots/$((0x${s##*:}))/power; echo gone-$((5*2))'
 left() { [ "$(api GET $disks | tr -d ' \n' | grep -o '"id":' | wc -l)" = "$1" ]; }
 check "the VM follows" until_true 'left 2'
 
