@@ -139,7 +139,7 @@ import Testing
         let words = source.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         for text in [
             "Device (S03)", "Device (S1F)", "Name (_SUN, 0x1F)", "Name (_ADR, 0x001F0000)", "PHEJ = 0x80000000",
-            "Notify (S1F, 0x03)", "Notify (S03, 0x01)", #"\_SB.PCI0.PHPN ()"#,
+            "Notify (S1F, 0x03)", "Notify (S03, One)", #"\_SB.PCI0.PHPN ()"#,
             "OperationRegion (PHRG, SystemIO, 0x0610, 0x0C)", "Field (PHRG, DWordAcc, NoLock, WriteAsZeros)",
         ] {
             #expect(words.contains(text), "\(text)")
