@@ -98,12 +98,16 @@ let package = Package(
         swift("GuestMemory", ["LinuxSystem"]),
         swift("VirtualDevices", ["LinuxSystem"]),
         swift("BlockStorage", ["LinuxSystem", "CLinux", "CURing"]),
-        swift("Virtio", ["VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem", "CLinux"]),
+        swift("ImageStore", ["BlockStorage", "LinuxSystem", "CLinux", "COpenSSL"]),
+        swift("NetworkBackends", ["LinuxSystem", "CLinux"]),
+        swift(
+            "Virtio", ["VirtualDevices", "GuestMemory", "BlockStorage", "NetworkBackends", "LinuxSystem", "CLinux"]),
         swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
             "VirtualMachine",
             [
-                "Virtio", "VirtualDevices", "BlockStorage", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI",
+                "Virtio", "VirtualDevices", "BlockStorage", "NetworkBackends", "BootLoader", "GuestMemory",
+                "Hypervisor", "HypercallABI",
                 "LinuxSystem", "Log",
             ]),
 
@@ -113,12 +117,17 @@ let package = Package(
         // manager: lifecycle of VMs, the worker processes, the state store
         swift(
             "WorkerProtocol",
-            ["BlockStorage", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "CLinux"]),
+            [
+                "BlockStorage", "NetworkBackends", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
+                "CLinux",
+            ]),
         swift(
             "PartitionManager",
             [
-                "WorkerProtocol", "VirtualMachine", "BlockStorage", "BootLoader", "VirtualDevices", "Hypervisor",
-                "HypercallABI", "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "MshvHypervisor",
+                "WorkerProtocol", "VirtualMachine", "ImageStore", "BlockStorage", "NetworkBackends", "BootLoader",
+                "VirtualDevices",
+                "Hypervisor", "HypercallABI", "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine",
+                "MshvHypervisor",
                 "HostInventory",
                 "CSQLite", "CLinux", "JSON", "LinuxSystem", "Log",
             ]),
@@ -127,22 +136,23 @@ let package = Package(
         swift(
             "ManagementService",
             [
-                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "BlockStorage", "BootLoader",
-                "JSON", "LinuxSystem", "Log",
+                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "ImageStore", "BlockStorage",
+                "NetworkBackends",
+                "BootLoader", "GuestMemory", "JSON", "LinuxSystem", "Log",
             ]),
 
         // front ends: wire formats
         swift(
             "MetricsExposition",
             [
-                "ManagementService", "PartitionManager", "WorkerProtocol", "BlockStorage", "Hypervisor", "HypercallABI",
-                "LinuxSystem",
+                "ManagementService", "PartitionManager", "WorkerProtocol", "BlockStorage", "NetworkBackends",
+                "Hypervisor", "HypercallABI", "LinuxSystem",
             ]),
         swift(
             "RESTServer",
             [
-                "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage", "Hypervisor", "JSON",
-                "LinuxSystem", "CLinux", "Log", "CMicroHTTPD", "COpenSSL", "CWSLay",
+                "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage", "NetworkBackends",
+                "Hypervisor", "JSON", "LinuxSystem", "CLinux", "Log", "CMicroHTTPD", "COpenSSL", "CWSLay",
             ]),
 
         // programs: wiring only
@@ -196,7 +206,12 @@ let package = Package(
                 "FuzzSupport", "HypercallModel", "MshvEmulator", "EmbeddedHypervisor", "HypercallABI", "LinuxSystem",
                 "CMshv",
             ]),
-        test("FuzzTests", ["FuzzSupport", "HypercallFuzzing", "InstructionFuzzing", "EmulatorFuzzing"]),
+        support(
+            "DeviceFuzzing",
+            ["FuzzSupport", "Virtio", "VirtualDevices", "BlockStorage", "GuestMemory", "LinuxSystem"]),
+        test(
+            "FuzzTests",
+            ["FuzzSupport", "HypercallFuzzing", "InstructionFuzzing", "EmulatorFuzzing", "DeviceFuzzing"]),
         test("InstructionTests", ["InstructionEmulator", "InstructionFuzzing", "CNativeInstruction", "HypercallABI"]),
         test(
             "MshvTests",
@@ -208,7 +223,11 @@ let package = Package(
             ]),
         test("DeviceTests", ["VirtualDevices", "LinuxSystem"]),
         test("BlockStorageTests", ["BlockStorage", "LinuxSystem", "CLinux"]),
-        test("VirtioTests", ["Virtio", "VirtualDevices", "GuestMemory", "BlockStorage", "LinuxSystem"]),
+        test("ImageStoreTests", ["ImageStore", "BlockStorage", "LinuxSystem", "CLinux"]),
+        test("NetworkBackendsTests", ["NetworkBackends", "LinuxSystem", "CLinux"]),
+        test(
+            "VirtioTests",
+            ["Virtio", "VirtualDevices", "GuestMemory", "BlockStorage", "NetworkBackends", "LinuxSystem"]),
         test(
             "MachineTests",
             [
@@ -219,23 +238,21 @@ let package = Package(
         test(
             "WorkerTests",
             [
-                "WorkerProtocol", "PartitionManager", "BlockStorage", "BootLoader", "Hypervisor", "HypercallABI",
-                "JSON",
-                "LinuxSystem", "CLinux", "hvroot-partition",
+                "WorkerProtocol", "PartitionManager", "BlockStorage", "NetworkBackends", "BootLoader", "Hypervisor",
+                "HypercallABI", "JSON", "LinuxSystem", "CLinux", "hvroot-partition",
             ]),
         test(
             "ManagerTests",
             [
-                "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "BlockStorage",
-                "BootLoader",
+                "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "ImageStore",
+                "BlockStorage", "BootLoader",
                 "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
             ]),
         test(
             "RESTTests",
             [
                 "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage",
-                "Hypervisor",
-                "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
+                "NetworkBackends", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
             ]),
         test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP", "hvrootd", "hvroot-partition"]),
     ]
@@ -256,6 +273,8 @@ if Context.environment["HVROOT_FUZZ"] != nil {
         fuzzer("messages", "HypercallFuzzing"),
         fuzzer("instructions", "InstructionFuzzing"),
         fuzzer("emulator", "EmulatorFuzzing"),
+        fuzzer("queues", "DeviceFuzzing"),
+        fuzzer("devices", "DeviceFuzzing"),
     ]
 }
 

@@ -14,6 +14,7 @@ run_packages=(curl)
 # iasl to read our ACPI tables back, and python3 for the scripts.
 test_packages=(
     curl python3 python3-yaml qemu-system-x86 busybox-static lz4 xz-utils zstd acpica-tools e2fsprogs qemu-utils
+    genisoimage
 )
 
 say() { printf '%s\n' "$*"; }

@@ -27,6 +27,8 @@ package struct DiskSource: Equatable, Sendable {
 
     /// Names the disk among those of its VM.
     package var id: String
+    /// The volume whose file `path` is; nil where the client named a path.
+    package var volume: String?
     /// A regular file or a block device of the host.
     package var path: String
     package var format: Format
@@ -37,6 +39,9 @@ package struct DiskSource: Equatable, Sendable {
     /// The backing file that a qcow2 image may name; one that it names without this is refused.
     package var backing: String?
     package var rateLimit: RateLimit?
+
+    /// The member by which a client names the image.
+    package var imageField: String { volume == nil ? "path" : "volume" }
 
     /// virtio 1.2, 5.2.6: the length of the field that the driver reads.
     package static let maximumSerial = 20

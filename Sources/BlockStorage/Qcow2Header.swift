@@ -10,6 +10,7 @@ struct Qcow2Header: Equatable {
     var backingFormat: String?
     /// Bytes of the disk.
     var size: UInt64
+    var isEncrypted = false
 
     private static let magic: [UInt8] = [0x51, 0x46, 0x49, 0xFB]
     private static let externalData: UInt64 = 1 << 2
@@ -17,6 +18,9 @@ struct Qcow2Header: Equatable {
     private static let backingFormatExtension: UInt32 = 0xE279_2ACA
     /// The header with its extensions lies in the first cluster; this much of it is looked at.
     private static let inspected = 64 << 10
+
+    /// Whether `bytes` are the first of a file that says of itself that it is one.
+    static func begins(_ bytes: [UInt8]) -> Bool { bytes.starts(with: magic) }
 
     /// - Parameter bytes: the image's first ones, as many as there are up to 64 KiB.
     /// - Throws: `BlockStorageError` for anything but a header, and for an image with its data in another file.
@@ -31,6 +35,7 @@ struct Qcow2Header: Equatable {
         guard version == 2 || version == 3 else { throw broken("its version is \(version); 2 and 3 are known") }
         size = try number(24, 8)
         guard size >= 512, size <= UInt64(Int64.max) else { throw broken("it says that its disk has \(size) bytes") }
+        isEncrypted = try number(32, 4) != 0
         var headerSize: UInt64 = 72
         if version == 3 {
             let incompatible = try number(72, 8)

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Keeps a disk to so many bytes and operations a second, with bursts of a tenth of a second. Several threads may ask.
+/// Keeps a device to so many bytes and operations a second, with bursts of a tenth of a second. Several threads may ask.
 ///
 /// Instead of counting tokens it remembers when all that was granted would be through at the limit's pace: a token
 /// bucket without a clock that ticks (the "generic cell rate algorithm" of ATM networks).
@@ -30,15 +30,24 @@ package final class RateLimiter: Sendable {
     private static let burst: UInt64 = 100_000_000
     private let state: Mutex<State>
 
-    package init(_ limit: DiskSource.RateLimit?) { state = Mutex(Self.state(limit)) }
+    package convenience init(_ limit: DiskSource.RateLimit?) {
+        self.init(bytesPerSecond: limit?.bytesPerSecond, operationsPerSecond: limit?.operationsPerSecond)
+    }
+
+    /// nil: as much as comes.
+    package init(bytesPerSecond: UInt64?, operationsPerSecond: UInt64?) {
+        state = Mutex(Self.state(bytesPerSecond, operationsPerSecond))
+    }
 
     /// Another limit from now on; what was granted before does not count against it.
-    package func change(_ limit: DiskSource.RateLimit?) { state.withLock { $0 = Self.state(limit) } }
+    package func change(bytesPerSecond: UInt64?, operationsPerSecond: UInt64?) {
+        state.withLock { $0 = Self.state(bytesPerSecond, operationsPerSecond) }
+    }
 
-    private static func state(_ limit: DiskSource.RateLimit?) -> State {
+    private static func state(_ bytesPerSecond: UInt64?, _ operationsPerSecond: UInt64?) -> State {
         State(
-            bytes: limit?.bytesPerSecond.map { Bucket(rate: max($0, 1)) },
-            operations: limit?.operationsPerSecond.map { Bucket(rate: max($0, 1)) })
+            bytes: bytesPerSecond.map { Bucket(rate: max($0, 1)) },
+            operations: operationsPerSecond.map { Bucket(rate: max($0, 1)) })
     }
 
     /// Asks for one operation with so many bytes.

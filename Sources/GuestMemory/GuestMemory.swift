@@ -36,6 +36,8 @@ package final class GuestMemory: @unchecked Sendable {
     package let size: UInt64
     /// Low RAM, and RAM from 4 GiB where there is any.
     package let regions: [Region]
+    /// Where the guest gets further memory while it runs; nil where it can't.
+    package let growth: GrowthRegion?
     /// False where the addresses are only reserved and every access is refused.
     package let isMapped: Bool
 
@@ -48,9 +50,11 @@ package final class GuestMemory: @unchecked Sendable {
     ///   - size: bytes; a multiple of 2 MiB, from 2 MiB to 16 TiB.
     ///   - mapped: false reserves addresses only (for engines that run no guest code): no memory is ever used, and
     ///     every access throws `.notMapped`.
+    ///   - growth: bytes by which it can grow; a multiple of `GrowthRegion.blockSize`.
     /// - Throws: `Errno`: `EINVAL` for another size, or what `mmap` said.
-    package init(size: UInt64, mapped: Bool = true) throws(Errno) {
+    package init(size: UInt64, growth: UInt64 = 0, mapped: Bool = true) throws(Errno) {
         guard size > 0, size <= Self.maximumSize, size.isMultiple(of: Self.granularity) else { throw Errno(EINVAL) }
+        self.growth = growth > 0 && mapped ? try GrowthRegion(above: Self.end(of: size), size: growth) : nil
         // Private: MADV_DONTNEED then gives zeroed pages back, which `zeroAll` builds on (shared memory keeps its
         // contents). Nobody else needs to see it: the manager never maps guest memory.
         let lowCount = Int(Self.lowEnd(of: size))
@@ -78,6 +82,25 @@ package final class GuestMemory: @unchecked Sendable {
     /// Where the low RAM of a guest with `size` bytes ends.
     package static func lowEnd(of size: UInt64) -> UInt64 { min(size, lowLimit) }
 
+    /// Where the RAM of a guest with `size` bytes ends.
+    private static func end(of size: UInt64) -> UInt64 {
+        size > lowLimit ? highStart + (size - lowLimit) : highStart
+    }
+
+    /// The first address that is no RAM's, now or later.
+    package var end: UInt64 { growth.map { $0.gpa + $0.size } ?? Self.end(of: size) }
+
+    /// All RAM that there is now: the regions, and what was plugged.
+    package var populated: [Region] {
+        guard let growth else { return regions }
+        return regions
+            + growth.pluggedRanges.map { range in
+                Region(
+                    gpa: growth.gpa + UInt64(range.lowerBound) * GrowthRegion.blockSize,
+                    hostBase: growth.address(of: range), count: range.count * Int(GrowthRegion.blockSize))
+            }
+    }
+
     /// The host's view of `count` bytes at `gpa`; nil unless all of them lie in one region and may be touched.
     ///
     /// The pointer is good as long as this object lives. A guest may change the bytes at any time.
@@ -94,6 +117,7 @@ package final class GuestMemory: @unchecked Sendable {
             // Sound: offset and count were just checked against the region, which is mapped as long as self lives.
             return UnsafeMutableRawBufferPointer(start: region.hostBase + offset, count: count)
         }
+        if let growth, let bytes = growth.slice(gpa, count) { return bytes }
         throw GuestMemoryError(gpa: gpa, count: count, reason: .outsideMemory)
     }
 }

@@ -53,8 +53,13 @@ extension GuestMemory {
         memset(base + before + pages, 0, count - before - pages)
     }
 
-    /// Makes all memory zero and gives its pages back to the kernel: for a reset. No processor may be running.
+    /// Makes all memory zero and gives its pages back to the kernel: for a reset. No processor may be running. What was
+    /// plugged is no longer.
     package func zeroAll() throws(GuestMemoryError) {
+        for range in growth?.pluggedRanges ?? [] {
+            growth?.set(range, isPlugged: false)
+            growth?.discard(range)
+        }
         for region in regions { try zero(region.gpa, count: region.count) }
     }
 

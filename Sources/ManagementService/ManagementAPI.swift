@@ -4,7 +4,7 @@ import PartitionManager
 
 /// Everything a front end can ask. One implementation stands under REST and, later, gRPC. Errors are `ServiceError`.
 /// A change is durable when its call returns.
-package protocol ManagementAPI: Sendable {
+package protocol ManagementAPI: StorageAPI {
     // Host
     func host() -> HostResource
     var isReady: Bool { get }
@@ -154,6 +154,7 @@ package struct MetricsSnapshot: Sendable {
     package var vms: [(vm: VMResource, statistics: GuestStatistics?)]
     package var operations: [(verb: String, status: String, count: UInt64)]
     package var eventsTotal: UInt64
+    package var storage = StorageSummary()
 
     package init(
         host: HostResource, vms: [(vm: VMResource, statistics: GuestStatistics?)],

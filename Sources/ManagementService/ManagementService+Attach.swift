@@ -13,10 +13,12 @@ extension ManagementService {
 
     package func attachDisk(_ disk: DiskSource, to id: String) async throws(ServiceError) -> OperationResource {
         let vm = try vm(id)
-        try Validation.check(disk, field: "")
         var alone = vm
         alone.specification.disks = [disk]
         do throws(ServiceError) {
+            alone.specification = try resolvingVolumes(alone.specification)
+            let disk = alone.specification.disks.first ?? disk
+            try Validation.check(disk, field: "/disks/0")
             try await checkDisks(alone.specification)
             try await checkImageIsFree(disk, of: vm)
             if !LifecycleRules.isOff(vm.state) { try await checkDisksAreFree(alone) }

@@ -11,8 +11,16 @@ extension ManagementService {
 
     private func checkDisks(_ disks: [DiskSource]) async throws(ServiceError) {
         guard !manager.hypervisor.isSimulated, !disks.isEmpty else { return }
+        let registry = manager.storage.registry
         let failure: ServiceError? = await imageReader.run {
             for (index, disk) in disks.enumerated() {
+                if disk.volume == nil, let directory = registry.directory(holding: disk.path) {
+                    return ServiceError(
+                        .invalidArgument,
+                        "Disk '\(disk.id)': \(disk.path) lies in \(directory), which is the server's own; name "
+                            + "the volume.",
+                        field: "/disks/\(index)/path", expected: "a volume, or a file elsewhere")
+                }
                 guard BlockImages.canServe(disk.format) else {
                     return ServiceError(
                         .notImplemented,
@@ -23,7 +31,7 @@ extension ManagementService {
                     try ImageInspection.check(disk)
                 } catch {
                     return ServiceError(
-                        .invalidImage, "Disk '\(disk.id)': \(error).", field: "/disks/\(index)/path")
+                        .invalidImage, "Disk '\(disk.id)': \(error).", field: "/disks/\(index)/\(disk.imageField)")
                 }
                 // Two names can lead to one file; that the names differ was checked without looking at it.
                 guard let identity = ImageInspection.identity(of: disk.path) else { continue }
@@ -33,7 +41,7 @@ extension ManagementService {
                         .invalidArgument,
                         "The disks '\(earlier.id)' and '\(disk.id)' have the same image: \(earlier.path) and "
                             + "\(disk.path) are one file; only disks that are all read-only can share one.",
-                        field: "/disks/\(index)/path", expected: "an image of its own")
+                        field: "/disks/\(index)/\(disk.imageField)", expected: "an image of its own")
                 }
             }
             return nil
@@ -63,7 +71,8 @@ extension ManagementService {
                             .wrongState,
                             "The image \(disk.path) of disk '\(disk.id)' is in use: VM '\(other.id)' is "
                                 + "\(other.state.rawValue) and has it as its disk '\(used.id)'"
-                                + "\(used.isReadOnly ? ", read-only" : "").", field: "/disks/\(index)/path",
+                                + "\(used.isReadOnly ? ", read-only" : "").",
+                            field: "/disks/\(index)/\(disk.imageField)",
                             expected: "an image that no running VM writes")
                     }
                 }

@@ -15,7 +15,9 @@ package final class ManagementService: ManagementAPI {
     private let console: any ConsoleLogReader
     private let validateBoot: BootValidator
     private let inventory: HostInventory
-    private let hostAtStart: Host
+    let hostAtStart: Host
+    let addressClaims = NetworkClaims()
+    let tapClaims = NetworkClaims()
     private let mshvAtStart: MshvResource
     private let startedAt = realtimeNanoseconds()
     /// Images are large and their disk may be slow: they have a thread, so that consoles need not wait for them.
@@ -79,8 +81,10 @@ package final class ManagementService: ManagementAPI {
     package func createVM(
         _ specification: VMSpecification, validateOnly: Bool
     ) async throws(ServiceError) -> VMResource {
+        let specification = try resolvingVolumes(specification)
         try Validation.check(specification)
         try checkResources(specification)
+        try checkCloudInit(specification)
         if let id = specification.id, manager.vms[id] != nil {
             throw ServiceError(
                 .alreadyExists, "There is a VM with the id '\(id)' already.", field: "/id",
@@ -89,11 +93,17 @@ package final class ManagementService: ManagementAPI {
         try await checkImages(specification)
         try await checkDisks(specification)
         let id = specification.id ?? newID()
-        if validateOnly {
-            return VMRecord(id: id, specification: specification, now: realtimeNanoseconds())
-                .resource(hypervisor: manager.hypervisor, processID: nil, operationID: nil)
+        var whole = specification
+        whole.networkInterfaces = withAddresses(specification.networkInterfaces, vm: id)
+        let planned = whole
+        return try await claimingAddresses(of: planned.networkInterfaces, vm: id) { () async throws(ServiceError) in
+            if validateOnly {
+                try manager.storage.registry.checkClaim(planned.disks)
+                return VMRecord(id: id, specification: planned, now: realtimeNanoseconds())
+                    .resource(hypervisor: manager.hypervisor, processID: nil, operationID: nil)
+            }
+            return try await manager.create(planned, id: id)
         }
-        return try await manager.create(specification, id: id)
     }
 
     private func newID() -> String {
@@ -120,18 +130,24 @@ package final class ManagementService: ManagementAPI {
         // First outside the VM's own turn, because images are looked at.
         let vm = try vm(id)
         try vm.check(revision: ifRevision)
-        let planned = try patch.applied(to: vm)
+        var whole = patch
+        whole.networkInterfaces = patch.networkInterfaces.map { withAddresses($0, vm: id) }
+        let patch = whole
+        let planned = try resolvingVolumes(patch.applied(to: vm))
         try Validation.check(planned)
         if patch.machineField != nil {
             try checkResources(planned)
+            if patch.cloudInit != nil { try checkCloudInit(planned) }
             try await checkImages(planned)
             if patch.disks != nil { try await checkDisks(planned) }
         }
         // An other patch may have come between: the whole is checked again. Images are checked again at start.
-        return try await manager.update(id, ifRevision: ifRevision) { (vm) throws(ServiceError) in
-            let specification = try patch.applied(to: vm)
-            try Validation.check(specification)
-            return specification
+        return try await claimingAddresses(of: patch.networkInterfaces ?? [], vm: id) { () async throws(ServiceError) in
+            try await manager.update(id, ifRevision: ifRevision) { (vm) throws(ServiceError) in
+                let specification = try resolvingVolumes(patch.applied(to: vm))
+                try Validation.check(specification)
+                return specification
+            }
         }
     }
 
@@ -161,7 +177,11 @@ package final class ManagementService: ManagementAPI {
             if LifecycleRules.isOff(vm.state) {
                 try await checkImages(vm.specification)
                 try await checkDisks(vm.specification)
+                try checkCloudInit(vm.specification)
                 try await checkDisksAreFree(vm)
+                return try await claimingTaps(of: vm) { () async throws(ServiceError) in
+                    try await manager.begin(verb, vm: id, timeout: timeout)
+                }
             }
         }
         return try await manager.begin(verb, vm: id, timeout: timeout)
@@ -270,8 +290,10 @@ package final class ManagementService: ManagementAPI {
     }
 
     package func metrics() -> MetricsSnapshot {
-        MetricsSnapshot(
+        var snapshot = MetricsSnapshot(
             host: host(), vms: manager.vms.all.map { ($0.entry.resource, $0.entry.statistics) },
             operations: manager.operations.counts, eventsTotal: manager.events.lastSequence)
+        snapshot.storage = manager.storage.summary
+        return snapshot
     }
 }

@@ -24,7 +24,7 @@ extension Validation {
                     throw ServiceError(
                         .invalidArgument,
                         "The disks '\(earlier.id)' and '\(disk.id)' have the same image \(quoted(disk.path)); only disks "
-                            + "that are all read-only can share one.", field: "/disks/\(index)/path",
+                            + "that are all read-only can share one.", field: "/disks/\(index)/\(disk.imageField)",
                         expected: "an image of its own")
                 }
             }
@@ -38,7 +38,7 @@ extension Validation {
         } catch {
             throw ServiceError(error.kind, error.detail, field: "\(field)/id", expected: error.expected)
         }
-        try check(path: disk.path, field: "\(field)/path", also: "")
+        if disk.volume == nil { try check(path: disk.path, field: "\(field)/path", also: "") }
         let serial = Array(disk.serial.utf8)
         guard serial.count <= DiskSource.maximumSerial, serial.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw ServiceError(
@@ -47,7 +47,7 @@ extension Validation {
                     + "printable ASCII characters and no blanks.", field: "\(field)/serial",
                 expected: "at most \(DiskSource.maximumSerial) printable ASCII characters")
         }
-        if let backing = disk.backing {
+        if let backing = disk.backing, disk.volume == nil {
             try check(path: backing, field: "\(field)/backing", also: "")
             guard disk.format == .qcow2 else {
                 throw ServiceError(
@@ -56,16 +56,17 @@ extension Validation {
             }
         }
         guard let limit = disk.rateLimit else { return }
-        try inRange(limit.bytesPerSecond, bytesPerSecond, "\(field)/rateLimit/bytesPerSecond")
-        try inRange(limit.operationsPerSecond, operationsPerSecond, "\(field)/rateLimit/operationsPerSecond")
+        try inRange(limit.bytesPerSecond, bytesPerSecond, "limit", "\(field)/rateLimit/bytesPerSecond")
+        try inRange(limit.operationsPerSecond, operationsPerSecond, "limit", "\(field)/rateLimit/operationsPerSecond")
     }
 
-    private static func inRange(
-        _ value: UInt64?, _ range: ClosedRange<UInt64>, _ field: String
+    static func inRange<Number: BinaryInteger>(
+        _ value: Number?, _ range: ClosedRange<Number>, _ what: String, _ field: String
     ) throws(ServiceError) {
         guard let value, !range.contains(value) else { return }
         throw ServiceError(
-            .invalidArgument, "The limit \(value) is none of \(range.lowerBound) to \(range.upperBound).", field: field,
+            .invalidArgument, "The \(what) \(value) is none of \(range.lowerBound) to \(range.upperBound).",
+            field: field,
             expected: "\(range.lowerBound)...\(range.upperBound)")
     }
 }

@@ -19,12 +19,15 @@ package enum Validation {
         if let id = specification.id { try check(id: id) }
         try check(vpCount: specification.vpCount)
         try check(memorySize: specification.memorySize)
+        if let maximum = specification.memoryMaximum { try check(maximum: maximum, of: specification.memorySize) }
         try check(kernel: specification.kernel)
         if let initrd = specification.initrd { try check(path: initrd, field: "/boot/initrd", also: "") }
         try check(commandLine: specification.commandLine)
         try checkFormat(specification)
         try check(labels: specification.labels)
         try check(disks: specification.disks)
+        if let cloudInit = specification.cloudInit { try check(cloudInit: cloudInit, disks: specification.disks) }
+        try check(networkInterfaces: specification.networkInterfaces)
         try check(specification.restart)
         if let simulation = specification.simulation { try check(simulation) }
     }
@@ -156,7 +159,7 @@ package enum Validation {
 
     // MARK: Characters
 
-    private static func isLowerOrDigit(_ byte: UInt8) -> Bool {
+    static func isLowerOrDigit(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
     }
 

@@ -17,6 +17,8 @@ package enum MetricsExposition {
         writeProcessors(snapshot, to: &output)
         writeMachines(snapshot, to: &output)
         writeDisks(snapshot, to: &output)
+        writeStorage(snapshot.storage, to: &output)
+        writeNetworks(snapshot, to: &output)
         writeService(snapshot, to: &output)
         writeRequests(requests.snapshot(), to: &output)
         return output.text

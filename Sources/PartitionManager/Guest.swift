@@ -85,6 +85,8 @@ package protocol GuestDriver: Sendable {
     func keepDisk(_ id: String) async throws(GuestError)
     /// Changes what a disk may do.
     func limitDisk(_ id: String, _ limit: DiskSource.RateLimit?) async throws(GuestError)
+    /// Asks the guest to come to so many bytes of memory. It does so in its own time, or not.
+    func setMemory(size: UInt64) async throws(GuestError)
     /// The counters as they are now. Never waits for the guest or its worker.
     func statistics() -> GuestStatistics
     /// The process that holds the guest; nil where it lives in this one.
@@ -130,6 +132,8 @@ package struct GuestStatistics: Sendable, Equatable {
     package var reboots: UInt64 = 0
     /// By the disks' ids.
     package var disks: [String: DiskCounters] = [:]
+    /// In the order of the VM's network interfaces.
+    package var networkInterfaces: [NetworkCounters] = []
 
     package init() {}
 }

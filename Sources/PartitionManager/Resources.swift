@@ -1,6 +1,7 @@
 import BlockStorage
 import Hypervisor
 import JSON
+import NetworkBackends
 
 /// A VM as a client asks for it. Every member has a default but the boot source.
 package struct VMSpecification: Sendable, Equatable {
@@ -9,6 +10,8 @@ package struct VMSpecification: Sendable, Equatable {
     package var vpCount = 1
     /// Bytes.
     package var memorySize: UInt64 = 256 << 20
+    /// Bytes up to which the memory can grow while the guest runs; nil where it can't.
+    package var memoryMaximum: UInt64?
     package var kernel = ""
     package var initrd: String?
     package var commandLine = ""
@@ -18,6 +21,10 @@ package struct VMSpecification: Sendable, Equatable {
     package var labels: [String: String] = [:]
     /// In the order in which the guest finds them.
     package var disks: [DiskSource] = []
+    /// What the guest's cloud-init is given.
+    package var cloudInit: CloudInit?
+    /// In the order in which the guest finds them.
+    package var networkInterfaces: [NetworkSource] = []
     package var restart = RestartPolicy()
     /// Whether a core file is written when the guest crashes.
     package var dumpsCore = false
@@ -32,6 +39,7 @@ package struct VMPatch: Sendable, Equatable {
     package var labels: [String: String?]?
     package var vpCount: Int?
     package var memorySize: UInt64?
+    package var memoryMaximum: UInt64??
     package var kernel: String?
     package var initrd: String??
     package var commandLine: String?
@@ -39,6 +47,10 @@ package struct VMPatch: Sendable, Equatable {
     package var loadAddress: UInt64??
     /// All of them, in place of those there were.
     package var disks: [DiskSource]?
+    /// Some(nil): none any more.
+    package var cloudInit: CloudInit??
+    /// All of them, in place of those there were.
+    package var networkInterfaces: [NetworkSource]?
     package var restart: RestartPatch?
     package var dumpsCore: Bool?
     package init() {}
@@ -75,6 +87,8 @@ package struct VMResource: Sendable, Equatable {
     package var stateReason: StateReason
     /// Of the current run; nil when none.
     package var partitionID: UInt64?
+    /// Bytes of memory with which the current run began; nil when none.
+    package var bootMemory: UInt64?
     package var hypervisor: HypervisorDescription
     /// Nanoseconds since 1970.
     package var createdAt: UInt64
@@ -112,14 +126,21 @@ package struct VMResource: Sendable, Equatable {
 package struct OperationResource: Sendable, Equatable {
     package enum Verb: String, Sendable, CaseIterable {
         case start, stop, shutdown, pause, resume, reset, delete
-        case attachDisk = "attach-disk"
-        case detachDisk = "detach-disk"
+        case attachDisk, detachDisk
+        // Of an image and of a volume.
+        case importImage, createVolume
+
+        /// Whether it is about an image or a volume, and no VM.
+        package var isAboutStorage: Bool { self == .importImage || self == .createVolume }
     }
     package enum Status: String, Sendable { case running, succeeded, failed }
 
     package var id: String
     package var verb: Verb
+    /// Empty where it is about no VM.
     package var vmID: String
+    package var imageID: String?
+    package var volumeID: String?
     package var status: Status
     /// Why it failed.
     package var error: ServiceError?
@@ -148,10 +169,12 @@ package struct EventRecord: Sendable, Equatable {
     /// Nanoseconds since 1970.
     package var time: UInt64
     /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `vm.crash-kernel-loaded`,
-    /// `vm.restart-scheduled`, `vm.disk-ejected`, `operation.created`, `operation.ended`.
+    /// `vm.restart-scheduled`, `vm.disk-ejected`, `operation.created`, `operation.ended`, and `created`, `updated` and `deleted` of `image.`
+    /// and `volume.`.
     package var type: String
+    /// Empty where it is about no VM.
     package var vmID: String
-    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`, `disk`.
+    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`, `disk`, `image`, `volume`.
     package var details: JSONObject
 
     package init(sequence: UInt64, time: UInt64, type: String, vmID: String, details: JSONObject) {

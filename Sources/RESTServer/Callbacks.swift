@@ -18,8 +18,11 @@ enum Callbacks {
         }
         let request = Unmanaged<RequestContext>.fromOpaque(object).takeUnretainedValue()
         let piece = UnsafeRawBufferPointer(start: data, count: size.pointee)
-        size.pointee = 0
-        return request.proceed(connection, piece: piece)
+        var taken = 0
+        let result = request.proceed(connection, piece: piece, taken: &taken)
+        // What is not taken comes again.
+        size.pointee -= taken
+        return result
     }
 
     static let completed: MHD_RequestCompletedCallback = { _, _, context, _ in

@@ -5,7 +5,7 @@ import PartitionManager
 
 /// Reads a VM's disks as a client writes them.
 enum DiskInput {
-    static let fields = ["id", "path", "format", "readOnly", "serial", "cache", "backing", "rateLimit"]
+    static let fields = ["id", "volume", "path", "format", "readOnly", "serial", "cache", "backing", "rateLimit"]
     static let rateLimitFields = ["bytesPerSecond", "operationsPerSecond"]
 
     /// The member `disks`; nil where there is none.
@@ -38,11 +38,18 @@ enum DiskInput {
     }
 
     private static func disk(_ disk: JSONFields) throws -> DiskSource {
-        guard let id = try disk.string("id") else { throw missing(disk, "id", "a name for the disk") }
-        guard let path = try disk.string("path") else {
-            throw missing(disk, "path", "the absolute path of an image or a block device on the host")
+        guard let id = try disk.string("id") else { throw disk.missing("id", "a name for the disk") }
+        let volume = try disk.string("volume")
+        guard let path = try volume == nil ? disk.string("path") : "" else {
+            throw disk.missing("path", "a volume, or the absolute path of an image or a block device on the host")
+        }
+        if volume != nil, let name = ["path", "format", "backing"].first(where: disk.has) {
+            throw ServiceError(
+                .invalidArgument, "The field '\(disk.pointer(to: name))' follows from the disk's volume.",
+                field: disk.pointer(to: name), expected: "nothing, or no volume")
         }
         var result = DiskSource(id: id, path: path)
+        result.volume = volume
         result.format = try disk.word("format") ?? result.format
         result.cache = try disk.word("cache") ?? result.cache
         result.isReadOnly = try disk.flag("readOnly") ?? result.isReadOnly
@@ -57,21 +64,23 @@ enum DiskInput {
         }
         return result
     }
-
-    private static func missing(_ fields: JSONFields, _ name: String, _ expected: String) -> ServiceError {
-        let place = fields.pointer(to: name)
-        return ServiceError(.invalidArgument, "The field '\(place)' is missing.", field: place, expected: expected)
-    }
 }
 
 /// How the API shows a disk. Members that do not apply are left out.
 enum DiskOutput {
     static func json(_ disk: DiskSource) -> JSONValue {
-        var object: JSONObject = [
-            "id": .string(disk.id), "path": .string(disk.path), "format": .string(disk.format.rawValue),
-            "readOnly": .bool(disk.isReadOnly), "serial": .string(disk.serial), "cache": .string(disk.cache.rawValue),
-        ]
-        if let backing = disk.backing { object["backing"] = .string(backing) }
+        var object: JSONObject = ["id": .string(disk.id)]
+        // As it was asked for, so that it can be sent back.
+        if let volume = disk.volume {
+            object["volume"] = .string(volume)
+        } else {
+            object["path"] = .string(disk.path)
+            object["format"] = .string(disk.format.rawValue)
+            object["backing"] = disk.backing.map(JSONValue.string)
+        }
+        object["readOnly"] = .bool(disk.isReadOnly)
+        object["serial"] = .string(disk.serial)
+        object["cache"] = .string(disk.cache.rawValue)
         if let limit = disk.rateLimit {
             var limits = JSONObject()
             limits["bytesPerSecond"] = limit.bytesPerSecond.map { JSONValue($0) }

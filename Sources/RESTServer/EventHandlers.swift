@@ -50,8 +50,9 @@ enum EventOutput {
     static func json(_ event: EventRecord) -> JSONValue {
         var object: JSONObject = [
             "sequence": JSONValue(event.sequence), "time": .string(rfc3339(event.time)),
-            "type": .string(event.type), "vm": .string(event.vmID),
+            "type": .string(event.type),
         ]
+        if !event.vmID.isEmpty { object["vm"] = .string(event.vmID) }
         for (name, value) in event.details.members where object[name] == nil { object[name] = value }
         return .object(object)
     }

@@ -94,6 +94,11 @@ struct JSONFields {
 
     func value(_ name: String) -> JSONValue? { object[name] }
 
+    func missing(_ name: String, _ expected: String) -> ServiceError {
+        let place = pointer(to: name)
+        return ServiceError(.invalidArgument, "The field '\(place)' is missing.", field: place, expected: expected)
+    }
+
     static func wrongType(_ pointer: String, _ expected: String, _ value: JSONValue) -> ServiceError {
         let subject = pointer.isEmpty ? "The body" : "The field '\(pointer)'"
         return ServiceError(

@@ -33,11 +33,13 @@ enum OperationHandlers {
 /// How the API shows an operation.
 enum OperationOutput {
     static func json(_ operation: OperationResource) -> JSONValue {
-        var object: JSONObject = [
-            "id": .string(operation.id), "verb": .string(operation.verb.rawValue), "vm": .string(operation.vmID),
-            "status": .string(operation.status.rawValue), "createdAt": .string(rfc3339(operation.createdAt)),
-        ]
-        if let disk = operation.disk { object["disk"] = .string(disk) }
+        var object: JSONObject = ["id": .string(operation.id), "verb": .string(operation.verb.rawValue)]
+        if !operation.vmID.isEmpty { object["vm"] = .string(operation.vmID) }
+        object["disk"] = operation.disk.map(JSONValue.string)
+        object["image"] = operation.imageID.map(JSONValue.string)
+        object["volume"] = operation.volumeID.map(JSONValue.string)
+        object["status"] = .string(operation.status.rawValue)
+        object["createdAt"] = .string(rfc3339(operation.createdAt))
         if let endedAt = operation.endedAt { object["endedAt"] = .string(rfc3339(endedAt)) }
         if let error = operation.error { object["error"] = Problem(error).json(instance: nil) }
         return .object(object)

@@ -39,7 +39,7 @@ package struct ProblemType: Sendable, Hashable {
             switch kind {
             case .invalidArgument: (400, "A field's value is not allowed")
             case .unknownField: (400, "A field is not known")
-            case .invalidImage: (422, "An image cannot be booted")
+            case .invalidImage: (422, "An image cannot be used")
             case .notFound: (404, "There is no such resource")
             case .alreadyExists: (409, "The resource exists already")
             case .wrongState: (409, "The VM's state does not allow it")

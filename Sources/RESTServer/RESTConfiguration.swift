@@ -12,6 +12,10 @@ package struct RESTConfiguration: Sendable {
     package var idleTimeout = 60
     /// Bytes of a JSON body.
     package var maximumBodySize = 1 << 20
+    /// Seconds after which an upload that comes slower than `minimumUploadRate` is ended.
+    package var uploadGrace = 60.0
+    /// Bytes a second, on average.
+    package var minimumUploadRate = 1024.0
     /// Bytes of one `POST /v1/vms/{id}/console`, and of one WebSocket message.
     package var maximumConsoleInput = 64 << 10
     /// Bytes of the request's target and header fields together.

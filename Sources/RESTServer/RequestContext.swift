@@ -26,6 +26,7 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     private enum Plan {
         case answer(Response)
         case run(Route, Request)
+        case upload(BodyUpload)
     }
 
     /// Bytes of a body that are read and dropped so that the client, which writes before it reads, gets its answer.
@@ -40,6 +41,8 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     private var body: [UInt8] = []
     private var bodyLimit = 0
     private var received = 0
+    /// The body may be of any size; nil: it may not.
+    private var pace: UploadPace?
     private var attachment: ConsoleAttachment?
     private let outcome = Mutex(Outcome.none)
 
@@ -52,11 +55,29 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     deinit { core.registry.requestClosed() }
 
     /// The request is over, answered or not.
-    func ended() { core.registry.remove(self) }
+    func ended() {
+        core.registry.remove(self)
+        if case .upload(let upload) = plan { upload.cancel() }
+    }
 
     // MARK: - On the connection's thread
 
-    func proceed(_ connection: OpaquePointer, piece: UnsafeRawBufferPointer) -> MHD_Result {
+    /// - Parameter taken: how much of `piece` is done with; the rest is given again.
+    func proceed(_ connection: OpaquePointer, piece: UnsafeRawBufferPointer, taken: inout Int) -> MHD_Result {
+        if case .upload(let upload) = plan, !piece.isEmpty {
+            switch outcome.withLock({ $0 }) {
+            case .none: break
+            // While the connection sleeps nothing is taken.
+            case .pending: return .YES
+            // The server is stopping.
+            case .ready, .queued: return .NO
+            }
+            taken = piece.count
+            guard upload.take(piece) else { return .NO }
+            if upload.isFull { write(upload, on: connection) }
+            return .YES
+        }
+        taken = piece.count
         if !piece.isEmpty { return take(piece) }
         switch outcome.withLock({ $0 }) {
         case .ready(let response): return queue(response, on: connection)
@@ -75,6 +96,13 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
             try makePlan(headers, parameters)
         } catch {
             plan = .answer(Problem(catching: error).response(instance: path))
+        }
+        if case .upload = plan { return .YES }
+        if pace != nil, case .answer(let response) = plan {
+            // A client that waits for leave to send its body gets the refusal in place of it. Of another the body is
+            // read to its end: it would not see an answer before that.
+            if headers.words("expect").contains("100-continue") { return queue(response, on: connection) }
+            return .YES
         }
         if let length = headers["content-length"], UInt64(length).map({ $0 > UInt64(Self.discardLimit) }) ?? true {
             // Too much to read for nothing.
@@ -109,15 +137,22 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
             try Self.checkMediaType(route, headers)
             bodyLimit =
                 switch route.body {
-                case .none, .bytes: core.configuration.maximumConsoleInput
+                case .none, .bytes, .stream: core.configuration.maximumConsoleInput
                 case .json, .mergePatch: core.configuration.maximumBodySize
                 }
+            let pace = UploadPace(core.configuration)
+            if case .stream = route.body { self.pace = pace }
             let query = try Query(target.query, allowed: route.query)
-            plan = .run(
-                route,
-                Request(
-                    method: method, target: target, headers: headers, body: [], id: names.id, item: names.item,
-                    query: query))
+            let request = Request(
+                method: method, target: target, headers: headers, body: [], id: names.id, item: names.item,
+                query: query)
+            guard case .upload(let handler) = route.handler else {
+                plan = .run(route, request)
+                return
+            }
+            let size = headers["content-length"].flatMap { UInt64($0) }
+            plan = .upload(
+                BodyUpload(try handler(request, size, core.handlerContext), pace))
         }
     }
 
@@ -142,7 +177,8 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     private func take(_ piece: UnsafeRawBufferPointer) -> MHD_Result {
         // Each piece is at most libmicrohttpd's buffer, so the sum stays far from overflow.
         received += piece.count
-        guard received <= max(Self.discardLimit, bodyLimit) else { return .NO }
+        let goesOn = pace?.allows(UInt64(received)) ?? (received <= max(Self.discardLimit, bodyLimit))
+        guard goesOn else { return .NO }
         if case .run = plan {
             if received <= bodyLimit {
                 body.append(contentsOf: piece)
@@ -158,6 +194,11 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         switch plan {
         case .none: return .NO
         case .answer(let response): return queue(response, on: connection)
+        case .upload(let upload):
+            suspend(connection)
+            let path = path
+            Task { [self] in finish(await upload.finish(path: path)) }
+            return .YES
         case .run(let route, var request):
             request.body = body
             body = []
@@ -168,6 +209,8 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
                 } catch {
                     return queue(Problem(catching: error).response(instance: path), on: connection)
                 }
+            // Such a route has its plan from the beginning.
+            case .upload: return .NO
             case .deferred(let handler):
                 suspend(connection)
                 let context = core.handlerContext
@@ -191,7 +234,28 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         if !core.registry.insert(self) { serverIsStopping() }
     }
 
+    /// Gives what there is of an upload to the disk while the connection sleeps.
+    private func write(_ upload: BodyUpload, on connection: OpaquePointer) {
+        suspend(connection)
+        Task { [self] in
+            await upload.flush()
+            goOn()
+        }
+    }
+
     // MARK: - From any thread
+
+    /// Wakes the connection without an answer: the body goes on.
+    private func goOn() {
+        let connection: ConnectionHandle? = outcome.withLock { outcome in
+            guard case .pending(let connection) = outcome else { return nil }
+            outcome = .none
+            return connection
+        }
+        guard let connection else { return }
+        core.registry.remove(self)
+        MHD_resume_connection(connection.raw)
+    }
 
     /// Gives the answer and wakes the connection. Only the first call counts.
     private func finish(_ response: Response) {

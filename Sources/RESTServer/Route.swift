@@ -14,6 +14,18 @@ enum Handler: Sendable {
     case immediate(@Sendable (Request, HandlerContext) throws -> Response)
     /// Off the event loop, which serves other connections meanwhile.
     case deferred(@Sendable (Request, HandlerContext) async throws -> Response)
+    /// The body is too large to be kept: called when the header is there, on the event loop, for who takes the body
+    /// piece by piece. Nothing of the body is in the request. `size` is the length that the client says, if it does.
+    case upload(@Sendable (Request, _ size: UInt64?, HandlerContext) throws -> any BodyReceiver)
+}
+
+/// Takes the body of one request, one call at a time.
+protocol BodyReceiver: AnyObject, Sendable {
+    func write(_ bytes: [UInt8]) async throws
+    /// The body is complete: the answer.
+    func finish() async throws -> Response
+    /// The client has gone, or an error is its answer. Does not wait; does nothing after the end.
+    func cancel()
 }
 
 /// What a route does with a request's body.
@@ -26,10 +38,12 @@ enum BodyRule: Sendable {
     case mergePatch
     /// Any bytes.
     case bytes
+    /// Any bytes, as many as the client sends.
+    case stream
 
     var mediaTypes: [String]? {
         switch self {
-        case .none, .bytes: nil
+        case .none, .bytes, .stream: nil
         case .json: ["application/json"]
         case .mergePatch: ["application/merge-patch+json", "application/json"]
         }

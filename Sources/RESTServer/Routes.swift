@@ -30,6 +30,21 @@ extension Route {
             "GET", "/v1/vms/{id}/console", "readConsole", query: ["offset", "limit"], .deferred(ConsoleHandlers.read)),
         Route("POST", "/v1/vms/{id}/console", "writeConsole", body: .bytes, .deferred(ConsoleHandlers.write)),
 
+        Route("GET", "/v1/images", "listImages", query: StorageHandlers.listQuery, .immediate(ImageHandlers.list)),
+        Route("POST", "/v1/images", "importImage", body: .json, .deferred(ImageHandlers.importPath)),
+        Route("GET", "/v1/images/{id}", "getImage", .immediate(ImageHandlers.get)),
+        Route(
+            "PUT", "/v1/images/{id}/content", "uploadImage", query: ImageHandlers.uploadQuery, body: .stream,
+            .upload(ImageHandlers.upload)),
+        Route("PATCH", "/v1/images/{id}", "updateImage", body: .mergePatch, .deferred(ImageHandlers.update)),
+        Route("DELETE", "/v1/images/{id}", "deleteImage", .deferred(ImageHandlers.delete)),
+
+        Route("GET", "/v1/volumes", "listVolumes", query: StorageHandlers.listQuery, .deferred(VolumeHandlers.list)),
+        Route("POST", "/v1/volumes", "createVolume", body: .json, .deferred(VolumeHandlers.create)),
+        Route("GET", "/v1/volumes/{id}", "getVolume", .deferred(VolumeHandlers.get)),
+        Route("PATCH", "/v1/volumes/{id}", "updateVolume", body: .mergePatch, .deferred(VolumeHandlers.update)),
+        Route("DELETE", "/v1/volumes/{id}", "deleteVolume", .deferred(VolumeHandlers.delete)),
+
         Route(
             "GET", "/v1/operations", "listOperations", query: OperationHandlers.listQuery,
             .immediate(OperationHandlers.list)),

@@ -50,7 +50,7 @@ enum VMHandlers {
         try EntityTags.requiredRevision(request.headers) { try context.service.vm(request.id).revision }
     }
 
-    private static func labels(_ query: Query) throws -> [String: String] {
+    static func labels(_ query: Query) throws -> [String: String] {
         var result: [String: String] = [:]
         for filter in query.all("label") {
             let sides = filter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

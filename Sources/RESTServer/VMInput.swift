@@ -1,18 +1,24 @@
 import Hypervisor
 import JSON
 import ManagementService
+import NetworkBackends
 import PartitionManager
 
 /// Reads a VM as a client writes it. Types and names are checked here; what values make sense is the service's to say.
 enum VMInput {
-    static let fields = ["id", "vps", "memory", "boot", "labels", "disks", "restart", "coreDump", "simulation"]
+    static let fields = [
+        "id", "vps", "memory", "boot", "labels", "disks", "networkInterfaces", "cloudInit", "restart", "coreDump",
+        "simulation",
+    ]
     static let vpsFields = ["count"]
-    static let memoryFields = ["size"]
+    static let memoryFields = ["size", "maximum"]
     static let bootFields = ["kernel", "initrd", "commandLine", "format", "loadAddress"]
     static let simulationFields = [
         "seed", "bootMilliseconds", "banner", "busyMillisecondsPerSecond", "lifetimeMilliseconds",
     ]
-    static let patchFields = ["vps", "memory", "boot", "labels", "disks", "restart", "coreDump"]
+    static let patchFields = [
+        "vps", "memory", "boot", "labels", "disks", "networkInterfaces", "cloudInit", "restart", "coreDump",
+    ]
 
     /// The body of `POST /v1/vms`.
     static func specification(_ body: JSONValue) throws -> VMSpecification {
@@ -22,10 +28,9 @@ enum VMInput {
         if let vps = try vm.fields("vps", known: vpsFields), let count = try vps.int("count") {
             result.vpCount = count
         }
-        if let memory = try vm.fields("memory", known: memoryFields, readOnly: ["bytes"]),
-            let size = try byteSize(memory, "size")
-        {
-            result.memorySize = size
+        if let memory = try vm.fields("memory", known: memoryFields, readOnly: ["bytes"]) {
+            result.memorySize = try byteSize(memory, "size") ?? result.memorySize
+            result.memoryMaximum = try byteSize(memory, "maximum")
         }
         guard let boot = try vm.fields("boot", known: bootFields) else {
             throw missing("/boot", "{\"kernel\": PATH}")
@@ -40,6 +45,8 @@ enum VMInput {
         result.loadAddress = try boot.wholeNumber("loadAddress")
         for (name, value) in try labels(vm, allowsNull: false) ?? [:] { result.labels[name] = value }
         result.disks = try DiskInput.disks(vm) ?? []
+        result.cloudInit = try CloudInitInput.cloudInit(vm)
+        result.networkInterfaces = try NetworkInput.networkInterfaces(vm) ?? []
         if let restart = try RestartInput.patch(vm) { result.restart.apply(restart) }
         result.dumpsCore = try vm.flag("coreDump") ?? result.dumpsCore
         if let simulation = try vm.fields("simulation", known: simulationFields) {
@@ -55,6 +62,9 @@ enum VMInput {
         if let vps = try vm.fields("vps", known: vpsFields) { result.vpCount = try vps.int("count") }
         if let memory = try vm.fields("memory", known: memoryFields, readOnly: ["bytes"]) {
             result.memorySize = try byteSize(memory, "size")
+            if memory.has("maximum") {
+                result.memoryMaximum = .some(memory.isNull("maximum") ? nil : try byteSize(memory, "maximum"))
+            }
         }
         if let boot = try vm.fields("boot", known: bootFields) {
             result.kernel = try boot.string("kernel")
@@ -69,12 +79,16 @@ enum VMInput {
         }
         result.labels = try labels(vm, allowsNull: true)
         result.disks = vm.isNull("disks") ? [] : try DiskInput.disks(vm)
+        if vm.has("cloudInit") {
+            result.cloudInit = .some(vm.isNull("cloudInit") ? nil : try CloudInitInput.cloudInit(vm))
+        }
+        result.networkInterfaces = vm.isNull("networkInterfaces") ? [] : try NetworkInput.networkInterfaces(vm)
         result.restart = try RestartInput.patch(vm)
         result.dumpsCore = vm.isNull("coreDump") ? false : try vm.flag("coreDump")
         return result
     }
 
-    private static func labels(_ vm: JSONFields, allowsNull: Bool) throws -> [String: String?]? {
+    static func labels(_ vm: JSONFields, allowsNull: Bool) throws -> [String: String?]? {
         guard let value = vm.value("labels") else { return nil }
         guard let object = value.object else { throw JSONFields.wrongType("/labels", "an object of strings", value) }
         var result: [String: String?] = [:]
@@ -88,7 +102,7 @@ enum VMInput {
         return result
     }
 
-    private static func byteSize(_ fields: JSONFields, _ name: String) throws -> UInt64? {
+    static func byteSize(_ fields: JSONFields, _ name: String) throws -> UInt64? {
         guard let value = fields.value(name) else { return nil }
         let place = fields.pointer(to: name)
         switch value {
@@ -130,7 +144,7 @@ enum VMInput {
         return milliseconds * 1_000_000
     }
 
-    private static func missing(_ place: String, _ expected: String) -> ServiceError {
+    static func missing(_ place: String, _ expected: String) -> ServiceError {
         ServiceError(.invalidArgument, "The field '\(place)' is missing.", field: place, expected: expected)
     }
 }

@@ -22,14 +22,20 @@ enum VMOutput {
         object["simulated"] = .bool(vm.hypervisor.isSimulated)
         let specification = vm.specification
         object["vps"] = ["count": JSONValue(specification.vpCount)]
-        object["memory"] = [
+        var memory: JSONObject = [
             "size": .string(ByteSize.text(specification.memorySize)), "bytes": JSONValue(specification.memorySize),
         ]
+        memory["maximum"] = specification.memoryMaximum.map { .string(ByteSize.text($0)) }
+        object["memory"] = .object(memory)
         object["boot"] = boot(specification)
         var labels = JSONObject()
         for (name, value) in specification.labels.sorted(by: { $0.key < $1.key }) { labels[name] = .string(value) }
         object["labels"] = .object(labels)
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(DiskOutput.json)) }
+        if !specification.networkInterfaces.isEmpty {
+            object["networkInterfaces"] = .array(specification.networkInterfaces.map(NetworkOutput.json))
+        }
+        if let cloudInit = specification.cloudInit { object["cloudInit"] = CloudInitOutput.json(cloudInit) }
         object["restart"] = RestartOutput.json(specification.restart, vm.restarts)
         object["coreDump"] = .bool(specification.dumpsCore)
         if let model = specification.simulation { object["simulation"] = simulation(model) }

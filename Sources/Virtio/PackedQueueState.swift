@@ -79,18 +79,25 @@ package struct PackedQueueState: Equatable, Sendable {
         }
     }
 
-    mutating func complete(
-        _ chain: DescriptorChain, written: UInt32, _ queue: VirtQueue
-    ) throws(VirtQueueError) {
-        let place = UInt64(nextUsed) * UInt64(RawDescriptor.size)
-        try queue.memory.setQueueField(queue.layout.descriptors, place + 8, written)
-        try queue.memory.setQueueField(queue.layout.descriptors, place + 12, chain.id)
-        // The rest before the flags: the driver reads them in the other order.
+    mutating func complete(_ used: some Collection<UsedChain>, _ queue: VirtQueue) throws(VirtQueueError) {
+        var first: (place: UInt64, flags: UInt16)?
+        for chain in used {
+            let place = UInt64(nextUsed) * UInt64(RawDescriptor.size)
+            try queue.memory.setQueueField(queue.layout.descriptors, place + 8, chain.written)
+            try queue.memory.setQueueField(queue.layout.descriptors, place + 12, chain.id)
+            var flags: UInt16 = usedWrap ? DescriptorFlag.available | DescriptorFlag.used : 0
+            if chain.written > 0 { flags |= DescriptorFlag.write }
+            if first == nil {
+                first = (place, flags)
+            } else {
+                try queue.memory.setQueueField(queue.layout.descriptors, place + 14, flags)
+            }
+            Self.advance(&nextUsed, &usedWrap, by: max(chain.descriptorCount, 1), queue)
+        }
+        guard let first else { return }
+        // The rest before the first one's flags, at which the driver looks first.
         atomicMemoryFence(ordering: .releasing)
-        var flags: UInt16 = usedWrap ? DescriptorFlag.available | DescriptorFlag.used : 0
-        if written > 0 { flags |= DescriptorFlag.write }
-        try queue.memory.setQueueField(queue.layout.descriptors, place + 14, flags)
-        Self.advance(&nextUsed, &usedWrap, by: max(chain.descriptorCount, 1), queue)
+        try queue.memory.setQueueField(queue.layout.descriptors, first.place + 14, first.flags)
     }
 
     mutating func needsInterrupt(_ queue: VirtQueue) throws(VirtQueueError) -> Bool {

@@ -75,14 +75,14 @@ package struct SplitQueueState: Equatable, Sendable {
         throw VirtQueueError("a descriptor chain that never ends")
     }
 
-    mutating func complete(
-        _ chain: DescriptorChain, written: UInt32, _ queue: VirtQueue
-    ) throws(VirtQueueError) {
-        let slot = UInt64(nextUsed % queue.layout.size)
-        try queue.memory.setQueueField(queue.layout.device, 4 + 8 * slot, UInt32(chain.id))
-        try queue.memory.setQueueField(queue.layout.device, 8 + 8 * slot, written)
-        nextUsed &+= 1
-        // The element before the index: the driver reads them in the other order.
+    mutating func complete(_ used: some Collection<UsedChain>, _ queue: VirtQueue) throws(VirtQueueError) {
+        for chain in used {
+            let slot = UInt64(nextUsed % queue.layout.size)
+            try queue.memory.setQueueField(queue.layout.device, 4 + 8 * slot, UInt32(chain.id))
+            try queue.memory.setQueueField(queue.layout.device, 8 + 8 * slot, chain.written)
+            nextUsed &+= 1
+        }
+        // The elements before the index: the driver reads them in the other order.
         atomicMemoryFence(ordering: .releasing)
         try queue.memory.setQueueField(queue.layout.device, 2, nextUsed)
     }

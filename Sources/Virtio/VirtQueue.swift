@@ -44,13 +44,18 @@ package struct VirtQueue: Sendable {
 
     /// Gives a chain back, with how many bytes were written into its writable part.
     package mutating func complete(_ chain: DescriptorChain, written: UInt32) throws(VirtQueueError) {
+        try complete(CollectionOfOne(UsedChain(chain, written: written)))
+    }
+
+    /// Gives chains back, in their order; the driver sees all of them at once.
+    mutating func complete(_ used: some Collection<UsedChain>) throws(VirtQueueError) {
         switch position {
         case .split(var state):
             defer { position = .split(state) }
-            try state.complete(chain, written: written, self)
+            try state.complete(used, self)
         case .packed(var state):
             defer { position = .packed(state) }
-            try state.complete(chain, written: written, self)
+            try state.complete(used, self)
         }
     }
 

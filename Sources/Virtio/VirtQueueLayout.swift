@@ -48,6 +48,20 @@ package struct DescriptorChain: Equatable, Sendable {
     package var writableCount: UInt64 { writable.reduce(0) { $0 + UInt64($1.count) } }
 }
 
+/// A chain that is given back.
+struct UsedChain: Sendable {
+    var id: UInt16
+    var descriptorCount: UInt16
+    /// Bytes that were written into its writable part.
+    var written: UInt32
+
+    init(_ chain: DescriptorChain, written: UInt32) {
+        id = chain.id
+        descriptorCount = chain.descriptorCount
+        self.written = written
+    }
+}
+
 /// The bits of a descriptor's flags.
 enum DescriptorFlag {
     static let next: UInt16 = 1 << 0

@@ -38,6 +38,15 @@ extension VirtioDevice {
     package func doorbell(queue: Int) -> EventFD? { nil }
 }
 
+/// `count` bytes, at most eight, of a configuration at `offset`; zeros outside.
+func littleEndian(_ bytes: [UInt8], offset: Int, count: Int) -> UInt64 {
+    var value: UInt64 = 0
+    for index in 0..<min(count, 8) where bytes.indices.contains(offset + index) {
+        value |= UInt64(bytes[offset + index]) << (8 * UInt64(index))
+    }
+    return value
+}
+
 /// What a device tells its driver. From any thread.
 package protocol VirtioSignals: Sendable {
     /// Something was given back in a queue.

@@ -16,6 +16,8 @@ final class Chassis: Sendable {
     let slots: PCISlots
     private let memory: GuestMemory
     private let partition: any PartitionHotPath
+    /// Further memory; nil where the guest's can't grow.
+    let growth: MemoryDevice?
 
     /// What a machine is told of its devices in slots: see `PCISlots`.
     struct SlotEvents {
@@ -25,13 +27,15 @@ final class Chassis: Sendable {
 
     /// - Throws: `BusError` where two devices claim one address.
     init(
-        memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [], vpCount: Int = 1,
+        memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [],
+        networkInterfaces: [MachineNetworkInterface] = [], vpCount: Int = 1, growth: MemoryDevice? = nil,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void, panic: @escaping @Sendable (PanicDevice.Events) -> Void,
         slotEvents: SlotEvents = SlotEvents()
     ) throws {
         self.memory = memory
         self.partition = partition
+        self.growth = growth
         ports = Bus(name: "port I/O")
         mmio = Bus(name: "MMIO")
         ioAPIC = IOAPIC(
@@ -55,7 +59,7 @@ final class Chassis: Sendable {
         events = EventDevice(interrupt: ioAPIC.line(Platform.gedGSI))
         pci = PCIHostBridge(
             windows: PCIWindows(
-                low: Platform.pciLowWindow, high: Platform.pciHighWindow(memorySize: memory.size),
+                low: Platform.pciLowWindow, high: Platform.pciHighWindow(memoryEnd: memory.end),
                 ports: Platform.pciPortWindow), ports: ports, mmio: mmio)
         try mmio.insert(PCIExpressConfiguration(pci), at: Platform.ecamBase, count: PCIHostBridge.ecamSize)
         let power = PowerControl(onRequest: request)
@@ -72,7 +76,11 @@ final class Chassis: Sendable {
         slots = PCISlots(pci, hotplug, leaving: slotEvents.leaving, gone: slotEvents.gone)
         try pci.insert(PanicDevice(onEvents: panic).function)
         try slots.plug(onPCI(EntropyDevice(), .other), .fixed("rng"), announced: false)
+        if let growth { try slots.plug(onPCI(growth, .memory), .fixed("memory"), announced: false) }
         for disk in disks { try plug(disk, vpCount: vpCount, announced: false) }
+        for interface in networkInterfaces {
+            try slots.plug(onPCI(interface.device(), .network), .networkInterface(interface.id), announced: false)
+        }
     }
 
     /// Gives the guest a disk with a queue for each processor.
@@ -82,11 +90,13 @@ final class Chassis: Sendable {
 
     /// What a function says it is.
     private enum ClassCode {
-        case storage, other
+        case storage, network, memory, other
 
         var bytes: (base: UInt8, sub: UInt8) {
             switch self {
             case .storage: (base: 0x01, sub: 0x80)
+            case .network: (base: 0x02, sub: 0x00)
+            case .memory: (base: 0x05, sub: 0x80)
             case .other: (base: 0xFF, sub: 0x00)
             }
         }

@@ -3,6 +3,7 @@ import GuestMemory
 import Hypervisor
 import LinuxSystem
 import Synchronization
+import Virtio
 import VirtualDevices
 
 /// A virtual machine that executes: one thread for each virtual processor, and one that starts, resets and ends them.
@@ -19,6 +20,7 @@ package final class Machine: Sendable {
     private let diskSizes = Mutex<DiskSizeWatch?>(nil)
     /// Held while a life is built and while disks are attached and detached, so that none of these misses the other.
     let changes = Mutex(())
+    private let networkInterfaces: [MachineNetworkInterface]
     private let monitor: Monitor<State>
 
     private struct State {
@@ -26,6 +28,8 @@ package final class Machine: Sendable {
         var core: MachineCore?
         var isStarted = false
         var isPaused = false
+        /// Bytes that the guest should have beyond what it booted with.
+        var growth: UInt64 = 0
         /// Processor threads that wait because the machine is paused.
         var parked = 0
         /// Processor threads that have not ended.
@@ -50,7 +54,9 @@ package final class Machine: Sendable {
         self.backend = backend
         self.observer = observer
         do {
-            memory = try GuestMemory(size: configuration.memorySize)
+            memory = try GuestMemory(
+                size: configuration.memorySize,
+                growth: configuration.memoryGrowth / GrowthRegion.blockSize * GrowthRegion.blockSize)
         } catch {
             throw MachineError("guest memory: \(error)")
         }
@@ -62,6 +68,9 @@ package final class Machine: Sendable {
                     observer: observer))
         }
         self.disks = MachineDisks(disks)
+        networkInterfaces = try MachineNetworkInterface.open(
+            configuration.networkInterfaces, vpCount: configuration.vpCount
+        ) { [weak observer] in observer?.machineDidUse(networkInterface: $0, $1) }
         monitor = Monitor(State())
         if !disks.isEmpty { try watchSizes() }
         let core = try makeCore()
@@ -92,6 +101,7 @@ package final class Machine: Sendable {
         }
         return try MachineCore(
             configuration, on: backend, memory: memory, image: image, disks: disks.present,
+            networkInterfaces: networkInterfaces, growth: monitor.read { $0.growth },
             output: { [observer] in observer.machineDidPrint($0) },
             request: { [weak self] in self?.guestRequested($0) }, panic: { [weak self] in self?.guestPanicked($0) },
             slotEvents: Chassis.SlotEvents(
@@ -133,6 +143,26 @@ package final class Machine: Sendable {
 
     /// Tells the guest that its power button was pressed.
     package func pressPowerButton() { monitor.read { $0.core }?.chassis.events.pressPowerButton() }
+
+    /// Asks the guest to come to `size` bytes of memory. What it has is in `memoryMapped`, as soon as its driver has done
+    /// its part.
+    ///
+    /// - Throws: `MachineError` for a size that this machine can't have.
+    package func setMemory(size: UInt64) throws(MachineError) {
+        let base = configuration.memorySize
+        guard size >= base, size - base <= configuration.memoryGrowth,
+            (size - base).isMultiple(of: GrowthRegion.blockSize)
+        else {
+            throw MachineError(
+                "a guest that booted with \(base) bytes of memory and can grow by \(configuration.memoryGrowth) in "
+                    + "steps of \(GrowthRegion.blockSize) can't have \(size)")
+        }
+        let core = monitor.withLock { state in
+            state.growth = size - base
+            return state.core
+        }
+        core?.chassis.growth?.request(size - base)
+    }
 
     /// Gives bytes to the serial port; returns how many it took.
     package func receive(_ bytes: [UInt8]) -> Int { monitor.read { $0.core }?.chassis.serial.receive(bytes) ?? 0 }

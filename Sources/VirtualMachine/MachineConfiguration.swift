@@ -2,6 +2,7 @@ import BlockStorage
 import BootLoader
 import Hypervisor
 import LinuxSystem
+import NetworkBackends
 import Virtio
 
 /// What a machine is made of.
@@ -10,11 +11,15 @@ package struct MachineConfiguration: Sendable, Equatable {
     package var vpCount: Int
     /// Bytes; a multiple of 2 MiB.
     package var memorySize: UInt64
+    /// Bytes by which the memory can grow while the guest runs; what is less than a `GrowthRegion.blockSize` is left.
+    package var memoryGrowth: UInt64 = 0
     package var boot: BootSource
     /// What happens on the simulated engine; engines that run guest code ignore it.
     package var simulation: SimulationModel
     /// In the order in which the guest finds them; machines that run no guest code ignore them.
     package var disks: [DiskSource] = []
+    /// In the order in which the guest finds them; machines that run no guest code ignore them.
+    package var networkInterfaces: [NetworkSource] = []
     /// Where to write a core file when the guest crashes: an existing directory, and the file's name; nil: nowhere.
     package var coreDump: CoreDumpPlace?
     /// Where sockets of the programs that serve some kinds of images are made.
@@ -91,12 +96,15 @@ package protocol MachineObserver: AnyObject, Sendable {
     func machineDidPlace(disk id: String, at place: Int)
     /// The disk is gone: the guest ejected it or it was taken away, and its image is closed.
     func machineDidEject(disk id: String)
+    /// Packets went through a network interface (by its place among the machine's), or were dropped.
+    func machineDidUse(networkInterface: Int, _ account: NetAccount)
 }
 
 extension MachineObserver {
     package func machineDidUse(disk: Int, _ account: BlockAccount) {}
     package func machineDidPlace(disk id: String, at place: Int) {}
     package func machineDidEject(disk id: String) {}
+    package func machineDidUse(networkInterface: Int, _ account: NetAccount) {}
     package func machineDidLoadCrashKernel() {}
     package func machineDidDump(_ place: CoreDumpPlace, _ error: Errno?) {}
 }

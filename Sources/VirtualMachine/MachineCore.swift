@@ -3,6 +3,8 @@ import GuestMemory
 import HypercallABI
 import Hypervisor
 import LinuxSystem
+import Log
+import Virtio
 import VirtualDevices
 
 /// One life of a machine, from power-on to the next reset: a partition with its memory, processors and devices, and
@@ -18,13 +20,16 @@ final class MachineCore: Sendable {
     /// - Parameters:
     ///   - memory: the guest's memory, zeroed; it outlives the core.
     ///   - image: what to load into it; nil where no guest code will run.
+    ///   - growth: bytes that the guest should have beyond its memory, where that can grow.
     ///   - output: gets what the guest sends to its serial port.
     ///   - request: called when the guest asks to be powered off or reset.
     ///   - panic: called when the guest's kernel says that it panicked.
     /// - Throws: `MachineError` with the step that failed. Nothing is left behind then.
     init(
         _ configuration: MachineConfiguration, on backend: any HypervisorBackend, memory: GuestMemory,
-        image: BootImage?, disks: [MachineDisk] = [], output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
+        image: BootImage?, disks: [MachineDisk] = [], networkInterfaces: [MachineNetworkInterface] = [],
+        growth: UInt64 = 0,
+        output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void,
         panic: @escaping @Sendable (PanicDevice.Events) -> Void = { _ in },
         slotEvents: Chassis.SlotEvents = Chassis.SlotEvents()
@@ -38,7 +43,9 @@ final class MachineCore: Sendable {
             }
             for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
             chassis = try Chassis(
-                memory: memory, partition: partition.hotPath, disks: disks, vpCount: configuration.vpCount,
+                memory: memory, partition: partition.hotPath, disks: disks,
+                networkInterfaces: networkInterfaces, vpCount: configuration.vpCount,
+                growth: memory.growth.map { MemoryDevice($0, requested: growth, backend: partition.memoryBackend) },
                 output: output, request: request, panic: panic, slotEvents: slotEvents)
             var processors: [any VirtualProcessor] = []
             for index in 0..<configuration.vpCount {
@@ -47,7 +54,7 @@ final class MachineCore: Sendable {
             self.processors = processors
             if let image {
                 for table in ACPITables.build(
-                    .init(vpCount: configuration.vpCount, memorySize: configuration.memorySize))
+                    .init(vpCount: configuration.vpCount, memoryEnd: memory.end))
                 {
                     try memory.write(table.gpa, table.bytes)
                 }
@@ -116,5 +123,32 @@ final class MachineCore: Sendable {
     func tearDown() {
         chassis.dismantle()
         partition.destroy()
+    }
+}
+
+extension Partition {
+    /// Maps what a memory device plugs. The partition may be gone before the device's last request is.
+    fileprivate var memoryBackend: MemoryDevice.Backend {
+        MemoryDevice.Backend(
+            map: { [weak self] gpa, memory, count in
+                guard let self else { return false }
+                return Self.succeeds { () throws(HypervisorError) in
+                    try map(gpa: gpa, memory: memory, count: Int(count), writable: true)
+                }
+            },
+            unmap: { [weak self] gpa, count in
+                guard let self else { return true }
+                return Self.succeeds { () throws(HypervisorError) in try unmap(gpa: gpa, count: count) }
+            })
+    }
+
+    private static func succeeds(_ body: () throws(HypervisorError) -> Void) -> Bool {
+        do throws(HypervisorError) {
+            try body()
+            return true
+        } catch {
+            Log.warning("memory could not be plugged or unplugged", ["reason": error.description])
+            return false
+        }
     }
 }

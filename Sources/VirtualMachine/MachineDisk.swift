@@ -68,7 +68,7 @@ final class MachineDisk: Sendable {
     /// Changes what it may do from now on.
     func limit(_ limit: DiskSource.RateLimit?) {
         current.withLock { $0.source.rateLimit = limit }
-        limiter.change(limit)
+        limiter.change(bytesPerSecond: limit?.bytesPerSecond, operationsPerSecond: limit?.operationsPerSecond)
     }
 
     /// Tells the guest where the image has another size than it had.

@@ -9,11 +9,13 @@ enum SlotName: Hashable, Sendable, CustomStringConvertible {
     /// One that the machine always has.
     case fixed(String)
     case disk(String)
+    case networkInterface(String)
 
     var description: String {
         switch self {
         case .fixed(let name): name
         case .disk(let id): "disk '\(id)'"
+        case .networkInterface(let id): "network interface '\(id)'"
         }
     }
 }
@@ -53,7 +55,9 @@ final class PCISlots: PCIHotplugTarget {
     /// - Throws: `PCIError` where there is no slot or no addresses for it; nothing is changed then.
     func plug(_ device: VirtioPCI, _ name: SlotName, announced: Bool) throws(PCIError) {
         let slot = try state.withLock { state throws(PCIError) in
-            let slot = try bridge.insert(device.function)
+            // What the machine always has stands below the slots that a guest can eject.
+            let range = if case .fixed = name { 1..<PCIHotplug.slots.lowerBound } else { PCIHotplug.slots }
+            let slot = try bridge.insert(device.function, among: range)
             state.plugged[name] = (slot, device)
             return slot
         }

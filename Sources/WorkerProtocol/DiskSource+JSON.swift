@@ -8,6 +8,7 @@ extension DiskSource {
             "id": .string(id), "path": .string(path), "format": .string(format.rawValue),
             "readOnly": .bool(isReadOnly), "serial": .string(serial), "cache": .string(cache.rawValue),
         ]
+        object["volume"] = volume.map(JSONValue.string)
         object["backing"] = backing.map(JSONValue.string)
         object["bytesPerSecond"] = rateLimit?.bytesPerSecond.map { JSONValue($0) }
         object["operationsPerSecond"] = rateLimit?.operationsPerSecond.map { JSONValue($0) }
@@ -27,6 +28,7 @@ extension DiskSource {
             isReadOnly: try fields.bool("readOnly"), serial: try fields.string("serial"), cache: cache,
             backing: try fields.optionalString("backing"),
             rateLimit: RateLimit(bytesPerSecond: bytes, operationsPerSecond: operations).orNone)
+        volume = try fields.optionalString("volume")
     }
 
     /// A list of disks; none where there is no list, as before there were disks.

@@ -15,7 +15,8 @@ import LinuxSystem
 /// | 128 | run id | UTF-8, zero-padded to 128 bytes |
 /// | 512 | hypercalls | 64 entries of 16 bytes: count (u64), code (u16), status (u16), used (u32, 0 or 1) |
 /// | 2048 | disks | 16 entries of 64 bytes: see `DiskCounters` |
-/// | 3072 | disks' ids | 16 of UTF-8, each zero-padded to 64 bytes; empty where there is no disk |
+/// | 3072 | network interfaces | 8 entries of 64 bytes: see `NetworkCounters` |
+/// | 1536, 3584 | ids of the disks at 0 to 7, at 8 to 15 | UTF-8, each zero-padded to 64 bytes; empty: no disk |
 /// | 4096 | VPs | 128 bytes each: thread id (u64), then a u64 for each `ExitReason` |
 package enum StatisticsPage {
     package static let vpCounts = 1...254
@@ -65,6 +66,8 @@ package enum StatisticsPage {
         package var disks: [DiskCounters]
         /// The disks' ids by their places; empty where there is none, and from workers that do not tell.
         package var diskIDs: [String]
+        /// In the order of the VM's network interfaces, as `disks`.
+        package var networkInterfaces: [NetworkCounters]
     }
 
     package enum Failure: Error, Equatable, Sendable, CustomStringConvertible {

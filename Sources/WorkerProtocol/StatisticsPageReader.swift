@@ -64,6 +64,9 @@ extension StatisticsPage.Snapshot {
             let id = bytes[offset..<offset + StatisticsPage.diskNameSize].prefix { $0 != 0 }
             return String(decoding: id, as: UTF8.self)
         }
+        networkInterfaces = (0..<StatisticsPage.networkCapacity).map { interface in
+            NetworkCounters(words: (0..<8).map { word(StatisticsPage.networkOffset(interface) + 8 * $0) })
+        }
         hypercalls = (0..<StatisticsPage.hypercallCapacity).compactMap { entry in
             let offset = StatisticsPage.hypercallOffset + entry * StatisticsPage.hypercallSize
             guard littleEndian(bytes, offset + 12, as: UInt32.self) == 1 else { return nil }

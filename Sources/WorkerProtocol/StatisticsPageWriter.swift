@@ -113,6 +113,15 @@ extension StatisticsPage {
             }
         }
 
+        /// Adds what went through a network interface.
+        package func countNetwork(_ interface: Int, _ counters: NetworkCounters) {
+            guard interface >= 0, interface < networkCapacity else { return }
+            let place = mapping.base + networkOffset(interface)
+            for (index, value) in counters.words.enumerated() where value > 0 {
+                hv_atomic_add_u64(place + 8 * index, value)
+            }
+        }
+
         private func add(_ word: Word, _ value: UInt64) { hv_atomic_add_u64(mapping.base + word.rawValue, value) }
         private func set(_ word: Word, _ value: UInt64) { hv_atomic_store_u64(mapping.base + word.rawValue, value) }
     }

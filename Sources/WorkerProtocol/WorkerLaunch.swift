@@ -2,6 +2,7 @@ import BlockStorage
 import BootLoader
 import Hypervisor
 import JSON
+import NetworkBackends
 
 /// What a worker is started from: the content of `VMFiles.launch`.
 package struct WorkerLaunch: Sendable, Equatable {
@@ -17,11 +18,14 @@ package struct WorkerLaunch: Sendable, Equatable {
     package var vpCount: Int
     /// Bytes.
     package var memorySize: UInt64
+    /// Bytes by which it can grow while the guest runs.
+    package var memoryGrowth: UInt64 = 0
     package var boot: BootSource
     package var simulation: SimulationModel
     /// Which hypervisor the worker makes its partition on.
     package var hypervisor = HypervisorKind.kvm
     package var disks: [DiskSource] = []
+    package var networkInterfaces: [NetworkSource] = []
     /// Whether a core file (`VMFiles.core`) is written when the guest crashes.
     package var dumpsCore = false
 
@@ -53,8 +57,10 @@ package struct WorkerLaunch: Sendable, Equatable {
             "partitionId": JSONValue(partitionID),
             "vpCount": JSONValue(vpCount),
             "memorySize": JSONValue(memorySize),
+            "memoryGrowth": JSONValue(memoryGrowth),
             "hypervisor": .string(hypervisor.rawValue),
             "disks": .array(disks.map(\.json)),
+            "networkInterfaces": .array(networkInterfaces.map(\.json)),
             "dumpsCore": .bool(dumpsCore),
             "boot": [
                 "kernel": .string(boot.kernel),
@@ -87,6 +93,7 @@ package struct WorkerLaunch: Sendable, Equatable {
         }
         vpCount = count
         memorySize = try fields.uint64("memorySize")
+        memoryGrowth = try fields.optionalUInt64("memoryGrowth") ?? 0
         // A server before there was a choice does not say it.
         let kind = try fields.optionalString("hypervisor") ?? HypervisorKind.kvm.rawValue
         guard let hypervisor = HypervisorKind(rawValue: kind) else {
@@ -94,6 +101,7 @@ package struct WorkerLaunch: Sendable, Equatable {
         }
         self.hypervisor = hypervisor
         disks = try DiskSource.list(json["disks"])
+        networkInterfaces = try NetworkSource.list(json["networkInterfaces"])
         dumpsCore = json["dumpsCore"]?.bool ?? false
         let boot = Fields(json["boot"] ?? .null)
         let format = try boot.string("format")

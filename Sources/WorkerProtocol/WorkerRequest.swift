@@ -6,6 +6,8 @@ package struct WorkerRequest: Sendable, Equatable {
     package enum Method: Sendable, Equatable {
         case pause, resume, reset, powerButton, stop, status
         case consoleWrite([UInt8])
+        /// The guest is to come to so many bytes of memory.
+        case setMemory(UInt64)
         /// Gives the guest a disk; done where it has this one already.
         case attachDisk(DiskSource)
         /// Asks the guest to eject the disk, or takes it away at once. `diskEjected` follows; the answer is `failed`
@@ -25,6 +27,7 @@ package struct WorkerRequest: Sendable, Equatable {
             case .stop: "stop"
             case .status: "status"
             case .consoleWrite: "console-write"
+            case .setMemory: "set-memory"
             case .attachDisk: "attach-disk"
             case .detachDisk: "detach-disk"
             case .keepDisk: "keep-disk"
@@ -47,6 +50,7 @@ package struct WorkerRequest: Sendable, Equatable {
         switch method {
         case .pause, .resume, .reset, .powerButton, .stop, .status: break
         case .consoleWrite(let bytes): object["data"] = .string(Base64.encode(bytes))
+        case .setMemory(let size): object["size"] = JSONValue(size)
         case .attachDisk(let disk): object["disk"] = disk.json
         case .detachDisk(let id, let force):
             object["disk"] = .string(id)
@@ -76,6 +80,7 @@ package struct WorkerRequest: Sendable, Equatable {
                 throw MessageError("data: must be Base64")
             }
             method = .consoleWrite(bytes)
+        case "set-memory": method = .setMemory(try fields.uint64("size"))
         case "attach-disk": method = .attachDisk(try DiskSource(json["disk"] ?? .null))
         case "detach-disk": method = .detachDisk(id: try fields.string("disk"), force: try fields.bool("force"))
         case "keep-disk": method = .keepDisk(id: try fields.string("disk"))

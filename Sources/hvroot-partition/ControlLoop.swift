@@ -158,6 +158,12 @@ final class ControlLoop {
         case .status: return .status(isPaused: machine.isPaused, consoleTotal: observer.ring.total)
         case .consoleWrite(let bytes): return .taken(UInt64(machine.receive(bytes)))
         case .attachDisk, .detachDisk, .keepDisk, .limitDisk: return perform(method, on: machine)
+        case .setMemory(let size):
+            do throws(MachineError) {
+                try machine.setMemory(size: size)
+            } catch {
+                return .failed(error.description)
+            }
         }
         return .done
     }

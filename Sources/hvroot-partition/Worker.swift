@@ -74,7 +74,9 @@ enum Worker {
             var configuration = MachineConfiguration(
                 vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot,
                 simulation: launch.simulation)
+            configuration.memoryGrowth = launch.memoryGrowth
             configuration.disks = launch.disks
+            configuration.networkInterfaces = launch.networkInterfaces
             configuration.runDirectory = launch.runDirectory
             if launch.dumpsCore {
                 configuration.coreDump = CoreDumpPlace(directory: launch.directory, name: VMFiles.core)

@@ -82,6 +82,15 @@ final class WorkerObserver: MachineObserver {
         statistics.countDisk(disk, kind, bytes: account.bytes, hasFailed: account.hasFailed)
     }
 
+    func machineDidUse(networkInterface: Int, _ account: NetAccount) {
+        var counters = NetworkCounters()
+        counters.received = .init(
+            packets: account.received.packets, bytes: account.received.bytes, dropped: account.received.dropped)
+        counters.sent = .init(packets: account.sent.packets, bytes: account.sent.bytes, dropped: account.sent.dropped)
+        counters.spoofed = account.spoofed
+        statistics.countNetwork(networkInterface, counters)
+    }
+
     // The control loop.
 
     /// Whether there are console bytes that `takePrinted` has not taken note of.

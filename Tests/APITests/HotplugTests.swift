@@ -22,7 +22,7 @@ extension EndToEnd {
 
         private func attach(_ disk: String, _ api: API, to id: String = "a") async throws {
             let operation = try await api.request("POST", "/v1/vms/\(id)/disks", disk, expecting: 202).json()
-            #expect(operation["verb"]?.string == "attach-disk" && operation["disk"]?.string == "data")
+            #expect(operation["verb"]?.string == "attachDisk" && operation["disk"]?.string == "data")
             let ended = try await api.waitForEnd(of: operation)
             #expect(ended["status"]?.string == "succeeded", "\(String(decoding: ended.serialized(), as: UTF8.self))")
         }

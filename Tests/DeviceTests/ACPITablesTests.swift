@@ -9,13 +9,13 @@ import Testing
     }
 
     private func table(_ signature: String, vpCount: Int) throws -> [UInt8] {
-        let tables = ACPITables.build(.init(vpCount: vpCount, memorySize: 1 << 30))
+        let tables = ACPITables.build(.init(vpCount: vpCount, memoryEnd: 1 << 30))
         return try #require(tables.first { table in table.bytes.starts(with: signature.utf8) }).bytes
     }
 
     @Test(arguments: [1, 2, 64, 254])
     func checksumsLengthsAndPlaces(vpCount: Int) throws {
-        let tables = ACPITables.build(.init(vpCount: vpCount, memorySize: 1 << 30))
+        let tables = ACPITables.build(.init(vpCount: vpCount, memoryEnd: 1 << 30))
         #expect(
             tables.map { String(decoding: $0.bytes.prefix(4), as: UTF8.self) } == [
                 "RSD ", "DSDT", "FACP", "APIC", "MCFG", "XSDT",
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func pointersLeadToTheTables() throws {
-        let tables = ACPITables.build(.init(vpCount: 2, memorySize: 1 << 30))
+        let tables = ACPITables.build(.init(vpCount: 2, memoryEnd: 1 << 30))
         func at(_ gpa: UInt64) throws -> [UInt8] { try #require(tables.first { $0.gpa == gpa }).bytes }
         let rsdp = try at(0xE0000)
         #expect(rsdp.count == 36)

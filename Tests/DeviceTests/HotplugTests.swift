@@ -27,12 +27,12 @@ import Testing
 
     @Test func insertsAndRequestsAreTakenOnce() {
         let bench = Bench()
-        bench.controller.announce(3)
+        bench.controller.announce(6)
         bench.controller.announce(31)
         bench.controller.requestEject(4)
         #expect(bench.line.history.filter { $0 }.count == 3)
         #expect(bench.events.read(offset: 0, size: 1) == 2, "the bit that _EVT looks at")
-        #expect(bench.controller.read(offset: 0, size: 4) == 1 << 3 | 1 << 31)
+        #expect(bench.controller.read(offset: 0, size: 4) == 1 << 6 | 1 << 31)
         #expect(bench.controller.read(offset: 0, size: 4) == 0)
         #expect(bench.controller.read(offset: 4, size: 4) == 1 << 4)
         #expect(bench.controller.read(offset: 4, size: 4) == 0)
@@ -47,7 +47,7 @@ import Testing
         #expect(bench.controller.state == PCIHotplug.State(), "what it did it need not be told")
         // Asked for or not; the machine's own slots have no eject.
         bench.controller.write(offset: 8, size: 4, value: 0xFFFF_FFFF)
-        #expect(bench.target.slots.take() == Array(3...31))
+        #expect(bench.target.slots.take() == Array(4...31))
     }
 
     @Test func whatIsTakenBackIsNotTold() {
@@ -60,7 +60,7 @@ import Testing
     /// Whatever a guest does to the registers, only 32-bit writes to the third have an effect.
     @Test func otherAccessesHaveNone() {
         let bench = Bench()
-        bench.controller.announce(3)
+        bench.controller.announce(6)
         bench.controller.announce(-1)
         bench.controller.announce(1000)
         bench.controller.requestEject(Int.max)
@@ -72,7 +72,7 @@ import Testing
         }
         for offset: UInt64 in [0, 4, 12, .max] { bench.controller.write(offset: offset, size: 4, value: .max) }
         #expect(bench.target.slots.all.isEmpty)
-        #expect(bench.controller.state.inserted == 1 << 3 && bench.controller.state.ejecting == 0)
+        #expect(bench.controller.state.inserted == 1 << 6 && bench.controller.state.ejecting == 0)
     }
 
     @Test func aGuestThatDidNotListenIsReminded() {
@@ -81,7 +81,7 @@ import Testing
         bench.events.pressPowerButton()
         bench.events.remind()
         #expect(bench.line.history.filter { $0 }.count == 1, "a button is not pressed twice")
-        bench.controller.announce(3)
+        bench.controller.announce(6)
         bench.events.remind()
         #expect(bench.line.history.filter { $0 }.count == 3)
         _ = bench.events.read(offset: 0, size: 1)
@@ -121,7 +121,7 @@ import Testing
             for name in ["dsdt.aml", "dsdt.dsl", "again.aml", "log"] { unlink("\(directory)/\(name)") }
             rmdir(directory)
         }
-        let tables = ACPITables.build(.init(vpCount: 2, memorySize: 1 << 30))
+        let tables = ACPITables.build(.init(vpCount: 2, memoryEnd: 1 << 30))
         let dsdt = try #require(tables.first { $0.bytes.starts(with: "DSDT".utf8) }).bytes
         try WholeFile.replace(directory: directory, name: "dsdt.aml", with: dsdt, durable: false)
         func iasl(_ arguments: [String]) throws {
@@ -138,8 +138,8 @@ import Testing
         let source = String(decoding: try WholeFile.read("\(directory)/dsdt.dsl", limit: 1 << 20), as: UTF8.self)
         let words = source.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         for text in [
-            "Device (S03)", "Device (S1F)", "Name (_SUN, 0x1F)", "Name (_ADR, 0x001F0000)", "PHEJ = 0x80000000",
-            "Notify (S1F, 0x03)", "Notify (S03, One)", #"\_SB.PCI0.PHPN ()"#,
+            "Device (S04)", "Device (S1F)", "Name (_SUN, 0x1F)", "Name (_ADR, 0x001F0000)", "PHEJ = 0x80000000",
+            "Notify (S1F, 0x03)", "Notify (S04, One)", #"\_SB.PCI0.PHPN ()"#,
             "OperationRegion (PHRG, SystemIO, 0x0610, 0x0C)", "Field (PHRG, DWordAcc, NoLock, WriteAsZeros)",
         ] {
             #expect(words.contains(text), "\(text)")

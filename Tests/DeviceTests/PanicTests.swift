@@ -11,7 +11,7 @@ import VirtualDevices
         let mmio = Bus(name: "MMIO")
         let bridge = PCIHostBridge(
             windows: PCIWindows(
-                low: Platform.pciLowWindow, high: Platform.pciHighWindow(memorySize: 1 << 30),
+                low: Platform.pciLowWindow, high: Platform.pciHighWindow(memoryEnd: 1 << 30),
                 ports: Platform.pciPortWindow), ports: ports, mmio: mmio)
         try bridge.insert(device.function, at: 5)
         let function = device.function

@@ -1,3 +1,4 @@
+import DeviceFuzzing
 import EmulatorFuzzing
 import FuzzSupport
 import HypercallFuzzing
@@ -9,6 +10,7 @@ import Testing
     private static let targets: [(name: String, run: @Sendable (UnsafeRawBufferPointer) -> Bool)] = [
         ("hypercalls", { HypercallFuzzing.run($0) }), ("messages", { MessageFuzzing.run($0) }),
         ("instructions", { InstructionFuzzing.run($0) }), ("emulator", { EmulatorFuzzing.run($0) }),
+        ("queues", { QueueFuzzing.run($0) }), ("devices", { MachineFuzzing.run($0) }),
     ]
 
     @Test(arguments: targets.indices) func replays(_ index: Int) throws {

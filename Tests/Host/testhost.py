@@ -19,8 +19,11 @@ import diskimage
 import initramfs
 from kernel import Kernel
 
-HOST_MODULES = ["kvm_amd"]
-GUEST_MODULES = ["virtio_pci", "virtio_rng", "virtio_blk", "ext4", "crc32c_generic", "pvpanic_pci"]
+HOST_MODULES = ["kvm_amd", "tun", "bridge"]
+GUEST_MODULES = [
+    "virtio_pci", "virtio_rng", "virtio_blk", "virtio_net", "ext4", "crc32c_generic", "pvpanic_pci", "virtio_mem",
+    "isofs",
+]
 # What the machine prints before it runs the job; how long that may take (it takes 4 s), and how often it is tried.
 BOOTED = b"TESTHOST-BOOTED"
 BOOT_LIMIT = 60

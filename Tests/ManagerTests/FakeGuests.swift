@@ -67,6 +67,7 @@ final class FakeGuest: GuestDriver {
         try await command("stop")
         if world.behaviour.withLock({ $0.answersStop }) { end(.stopped) }
     }
+    func setMemory(size: UInt64) async throws(GuestError) { try await command("memory \(size)") }
     func writeConsole(_ bytes: [UInt8]) async throws(GuestError) -> Int {
         state.withLock { $0.typed += bytes }
         emit(.consoleAdvanced)

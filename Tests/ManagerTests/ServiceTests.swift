@@ -237,4 +237,50 @@ private final class Flag: Sendable {
     private let value = Atomic(false)
     var isSet: Bool { value.load(ordering: .relaxed) }
     func set() { value.store(true, ordering: .relaxed) }
+
+    /// Memory that grows: what is refused, what is told to the guest, and what a server tells that found it again.
+    @Test func memoryGrowsWhileTheGuestRuns() async throws {
+        let bench = Bench()
+        let first = try await bench.serve()
+        let (mebibyte, block) = (UInt64(1) << 20, UInt64(128) << 20)
+        var wanted = specification("a")
+        wanted.memorySize = 64 * mebibyte
+        wanted.memoryMaximum = 32 * mebibyte
+        let small = wanted
+        #expect(
+            await refusal { _ = try await first.createVM(small, validateOnly: false) }?.field == "/memory/maximum")
+        wanted.memoryMaximum = 64 * mebibyte + 2 * block
+        _ = try await first.createVM(wanted, validateOnly: false)
+        func resize(_ service: ManagementService, _ size: UInt64) async throws {
+            var patch = VMPatch()
+            patch.memorySize = size
+            _ = try await service.updateVM("a", patch, ifRevision: nil)
+        }
+        try await first.run(.start, "a")
+        #expect(try first.vm("a").bootMemory == 64 * mebibyte)
+        for size in [62 * mebibyte, 128 * mebibyte, 64 * mebibyte + 3 * block] {
+            #expect(await refusal { try await resize(first, size) }?.kind == .invalidArgument)
+        }
+        try await resize(first, 64 * mebibyte + block)
+        let guest = try #require(bench.world.guest(partition: 2))
+        #expect(guest.commands == ["memory \(64 * mebibyte + block)"])
+        #expect(try first.vm("a").specification.memorySize == 64 * mebibyte + block)
+        // Other parts of the machine stay as they are.
+        var patch = VMPatch()
+        patch.memorySize = 64 * mebibyte
+        patch.vpCount = 2
+        let both = patch
+        #expect(await refusal { _ = try await first.updateVM("a", both, ifRevision: nil) }?.kind == .wrongState)
+        await first.abandon()
+
+        let second = try await bench.serve()
+        #expect(try second.vm("a").bootMemory == 64 * mebibyte)
+        #expect(guest.commands.last == "memory \(64 * mebibyte + block)" && guest.commands.count == 2)
+        bench.world.behaviour.withLock { $0.failing = ["memory \(64 * mebibyte)"] }
+        #expect(await refusal { try await resize(second, 64 * mebibyte) }?.kind == .guestFailed)
+        try await second.run(.stop, "a")
+        try await second.run(.start, "a")
+        #expect(try second.vm("a").bootMemory == 64 * mebibyte)
+        await second.shutdown()
+    }
 }

@@ -12,7 +12,7 @@ import Testing
         let (store, state) = try StateStore.open(directory: directory.path)
         #expect(state.installID.count == 32 && state.lastPartitionID == 1 && state.vms.isEmpty)
         #expect(try await store.number("PRAGMA synchronous") == 2)
-        #expect(try await store.number("PRAGMA user_version") == 2)
+        #expect(try await store.number("PRAGMA user_version") == 4)
         #expect(try await store.number("PRAGMA application_id") == 0x6876_7274)
         let mode = Mutex("")
         try await store.write { transaction throws(StoreError) in
@@ -33,6 +33,12 @@ import Testing
         try await first.write { transaction throws(StoreError) in
             try transaction.database.execute(
                 """
+                DROP TABLE volumes;
+                DROP TABLE images;
+                ALTER TABLE operations DROP COLUMN image_id;
+                ALTER TABLE operations DROP COLUMN volume_id;
+                ALTER TABLE operations DROP COLUMN disk;
+                ALTER TABLE operations DROP COLUMN forced;
                 DROP TABLE vms;
                 CREATE TABLE vms (
                     id TEXT PRIMARY KEY, specification TEXT NOT NULL, desired TEXT NOT NULL, state TEXT NOT NULL,
@@ -49,7 +55,7 @@ import Testing
         let old = try #require(state.vms.first)
         #expect(old.id == "old" && old.specification.vpCount == 2 && old.revision == 3)
         #expect(old.restarts == RestartState() && old.specification.restart == RestartPolicy())
-        #expect(try await second.number("PRAGMA user_version") == 2)
+        #expect(try await second.number("PRAGMA user_version") == 4)
         await second.close()
     }
 
@@ -60,9 +66,10 @@ import Testing
         full.specification.bootFormat = "flat"
         full.specification.loadAddress = .max
         full.specification.memorySize = 1 << 45
+        full.specification.memoryMaximum = 1 << 46
         full.specification.labels = ["team": "a", "empty": ""]
         full.specification.simulation = .init(seed: .max, banner: "b", lifetime: 5)
-        full.run = RunRecord(runID: "r", partitionID: 9, startedAt: 77)
+        full.run = RunRecord(runID: "r", partitionID: 9, startedAt: 77, bootMemory: 1 << 30)
         full.run?.isPaused = true
         full.state = .paused
         full.desired = .paused

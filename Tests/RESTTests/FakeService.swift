@@ -25,6 +25,7 @@ final class FakeService: ManagementAPI {
     }
 
     let state = Mutex(State())
+    let storage = FakeStorage()
     static let hypervisor = HypervisorDescription(kind: .kvm, detail: "a fake", isEmulated: true)
 
     // MARK: - For tests

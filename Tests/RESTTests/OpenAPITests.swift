@@ -2,6 +2,7 @@ import BlockStorage
 import Hypervisor
 import JSON
 import ManagementService
+import NetworkBackends
 import PartitionManager
 import Testing
 
@@ -88,12 +89,20 @@ import Testing
         specification.initrd = "/i"
         specification.kernel = "/k"
         specification.loadAddress = 0x1000
+        specification.memoryMaximum = 1 << 40
         specification.labels = ["team": "a"]
         specification.disks = [
             DiskSource(
                 id: "root", path: "/d", format: .qcow2, serial: "s", backing: "/b",
                 rateLimit: .init(bytesPerSecond: 1, operationsPerSecond: 2))
         ]
+        specification.cloudInit = CloudInit(userData: "u", metaData: "m", networkConfig: "n", vendorData: "v")
+        var interface = NetworkSource(
+            id: "net0", mac: MACAddress([2, 0, 0, 0, 0, 1]), tap: .init(name: "t0", bridge: "br0"))
+        interface.mtu = 1500
+        interface.queues = 2
+        interface.rateLimit = .init(bytesPerSecond: 1, packetsPerSecond: 2)
+        specification.networkInterfaces = [interface]
         var model = SimulationModel()
         model.lifetime = 1_000_000_000
         specification.simulation = model
@@ -111,12 +120,28 @@ import Testing
     }
 
     @Test func answersHaveTheFieldsOfTheirSchemas() throws {
-        expectSame(VMOutput.json(fullVM), try #require(schema("VM")), at: "VM")
+        var vm = try #require(VMOutput.json(fullVM).object)
+        // A disk has either a path or a volume: here it has both.
+        var volumeDisk = fullVM.specification.disks[0]
+        volumeDisk.volume = "v"
+        var disk = try #require(DiskOutput.json(fullVM.specification.disks[0]).object)
+        #expect(disk["volume"] == nil)
+        disk["volume"] = DiskOutput.json(volumeDisk)["volume"]
+        vm["disks"] = .array([.object(disk)])
+        expectSame(.object(vm), try #require(schema("VM")), at: "VM")
+        let image = FakeStorage.image(ImageRequest(id: "i", labels: ["a": "b"]), bytes: 512)
+        expectSame(ImageOutput.json(image), try #require(schema("Image")), at: "Image")
+        let volume = VolumeResource(
+            id: "v", format: .raw, size: 512, image: "i", method: .fullCopy, backingFile: nil, labels: ["a": "b"],
+            file: "f", createdAt: 1, updatedAt: 2, revision: 3)
+        let status = VolumeStatus(volume: volume, bytesOnDisk: 4, users: ["a"])
+        expectSame(VolumeOutput.json(status), try #require(schema("Volume")), at: "Volume")
         expectSame(HostOutput.json(FakeService().host()), try #require(schema("Host")), at: "Host")
         let error = ServiceError(.internal, "x", field: "/y", expected: "z")
         var operation = OperationResource(
             id: "op", verb: .attachDisk, vmID: "a", status: .failed, error: error, createdAt: 1, endedAt: 2)
         operation.disk = "d"
+        (operation.imageID, operation.volumeID) = ("i", "v")
         let shown = OperationOutput.json(operation)
         var problem = try #require(shown["error"]?.object)
         problem["instance"] = "/v1/x"
@@ -126,7 +151,7 @@ import Testing
         let details: JSONObject = [
             "state": "running", "previousState": "starting", "reason": "requested", "restartAt": "x",
             "operationId": "op", "verb": "start",
-            "status": "succeeded", "disk": "d",
+            "status": "succeeded", "disk": "d", "image": "i", "volume": "v",
         ]
         let event = EventRecord(sequence: 1, time: 2, type: "vm.state-changed", vmID: "a", details: details)
         expectSame(EventOutput.json(event), try #require(schema("Event")), at: "Event")
@@ -143,6 +168,19 @@ import Testing
         #expect(properties(schema("RateLimit")) == Set(DiskInput.rateLimitFields))
         let diskPatch = schema("DiskPatch")?["properties"]?["rateLimit"]
         #expect(properties(diskPatch) == Set(DiskInput.rateLimitFields))
+        #expect(properties(schema("CloudInit")) == Set(CloudInitInput.fields))
+        #expect(properties(schema("CloudInitSizes")) == Set(CloudInitOutput.fields))
+        #expect(properties(schema("ImageImport")) == Set(ImageHandlers.fields))
+        #expect(properties(schema("ImagePatch")) == Set(ImageHandlers.patchFields))
+        // The path from which it was copied means nothing afterwards.
+        let imageFields = Set(ImageHandlers.fields + ImageHandlers.readOnlyFields).subtracting(["path"])
+        #expect(properties(schema("Image")) == imageFields)
+        #expect(properties(schema("VolumeSpecification")) == Set(VolumeHandlers.fields))
+        #expect(properties(schema("VolumePatch")) == Set(VolumeHandlers.patchFields))
+        #expect(properties(schema("Volume")) == Set(VolumeHandlers.fields + VolumeHandlers.readOnlyFields))
+        #expect(properties(schema("NetworkInterface")) == Set(NetworkInput.fields))
+        #expect(properties(schema("Tap")) == Set(NetworkInput.tapFields))
+        #expect(properties(schema("NetworkRateLimit")) == Set(NetworkInput.rateLimitFields))
         let patch = schema("VMPatch")
         #expect(properties(patch) == Set(VMInput.patchFields))
         #expect(properties(patch?["properties"]?["boot"]) == Set(VMInput.bootFields))
@@ -154,6 +192,11 @@ import Testing
         let disk = schema("Disk")?["properties"]
         #expect(words(disk?["format"]) == Set(DiskSource.Format.allCases.map(\.rawValue)))
         #expect(words(disk?["cache"]) == Set(DiskSource.Cache.allCases.map(\.rawValue)))
+        #expect(words(schema("VolumeMethod")) == Set(VolumeResource.Method.allCases.map(\.rawValue)))
+        for name in ["Image", "ImageImport", "Volume"] {
+            let format = schema(name)?["properties"]?["format"]
+            #expect(words(format) == Set(DiskSource.Format.allCases.map(\.rawValue)), "\(name)")
+        }
         #expect(words(schema("VMState")) == Set(VMState.allCases.map(\.rawValue)))
         #expect(words(schema("Problem")?["properties"]?["type"]) == Set(ProblemType.all.map(\.uri)))
         #expect(

@@ -13,6 +13,8 @@ struct TestDriver {
     let memory: GuestMemory
     let size: UInt16
     let isPacked: Bool
+    /// What is added to all places above.
+    let base: UInt64
     private var free: UInt16 = 0
     private var available: UInt16 = 0
     private var wrap = true
@@ -22,7 +24,8 @@ struct TestDriver {
     /// How many descriptors each chain took, by identifier.
     private var taken: [UInt16: UInt16] = [:]
 
-    init(_ memory: GuestMemory, size: UInt16, isPacked: Bool) {
+    init(_ memory: GuestMemory, size: UInt16, isPacked: Bool, base: UInt64 = 0) {
+        self.base = base
         self.memory = memory
         self.size = size
         self.isPacked = isPacked
@@ -30,7 +33,8 @@ struct TestDriver {
 
     var layout: VirtQueueLayout {
         VirtQueueLayout(
-            size: size, descriptors: Self.descriptors, driver: Self.driverArea, device: Self.deviceArea)
+            size: size, descriptors: base + Self.descriptors, driver: base + Self.driverArea,
+            device: base + Self.deviceArea)
     }
 
     func device(eventIndex: Bool = false) throws -> VirtQueue {
@@ -42,7 +46,7 @@ struct TestDriver {
     mutating func add(readable: [GuestSegment], writable: [GuestSegment], indirect: Bool = false) throws -> UInt16 {
         let segments = readable.map { ($0, UInt16(0)) } + writable.map { ($0, DescriptorFlag.write) }
         if indirect {
-            let table = Self.tables + indirectTables * 0x1000
+            let table = base + Self.tables + indirectTables * 0x1000
             indirectTables += 1
             for (index, (segment, flags)) in segments.enumerated() {
                 let isLast = index == segments.count - 1
@@ -62,18 +66,19 @@ struct TestDriver {
             for (index, (segment, flags)) in segments.enumerated() {
                 let next = (free + 1) % size
                 let more = index < segments.count - 1 ? DescriptorFlag.next : 0
-                try write(segment, flags | more, next, at: Self.descriptors + 16 * UInt64(free), isTable: false)
+                try write(segment, flags | more, next, at: base + Self.descriptors + 16 * UInt64(free), isTable: false)
                 free = next
             }
-            try memory.store(Self.driverArea + 4 + 2 * UInt64(available % size), head)
+            try memory.store(base + Self.driverArea + 4 + 2 * UInt64(available % size), head)
             available &+= 1
-            try memory.store(Self.driverArea + 2, available)
+            try memory.store(base + Self.driverArea + 2, available)
             return head
         }
         for (index, (segment, flags)) in segments.enumerated() {
             let more = index < segments.count - 1 ? DescriptorFlag.next : 0
             let bits = wrap ? DescriptorFlag.available : DescriptorFlag.used
-            try write(segment, flags | more | bits, head, at: Self.descriptors + 16 * UInt64(free), isTable: false)
+            try write(
+                segment, flags | more | bits, head, at: base + Self.descriptors + 16 * UInt64(free), isTable: false)
             free += 1
             if free == size {
                 free = 0
@@ -94,12 +99,12 @@ struct TestDriver {
     /// What the device gave back next: nil for nothing.
     mutating func used() throws -> (id: UInt16, written: UInt32)? {
         guard isPacked else {
-            guard try memory.load(Self.deviceArea + 2, as: UInt16.self) != nextUsed else { return nil }
-            let place = Self.deviceArea + 4 + 8 * UInt64(nextUsed % size)
+            guard try memory.load(base + Self.deviceArea + 2, as: UInt16.self) != nextUsed else { return nil }
+            let place = base + Self.deviceArea + 4 + 8 * UInt64(nextUsed % size)
             nextUsed &+= 1
             return (UInt16(try memory.load(place, as: UInt32.self)), try memory.load(place + 4))
         }
-        let place = Self.descriptors + 16 * UInt64(nextUsed)
+        let place = base + Self.descriptors + 16 * UInt64(nextUsed)
         let flags = try memory.load(place + 14, as: UInt16.self)
         guard (flags & DescriptorFlag.used != 0) == usedWrap, (flags & DescriptorFlag.available != 0) == usedWrap else {
             return nil

@@ -27,6 +27,7 @@ struct FrameTests {
         .request(WorkerRequest(id: 5, method: .stop)),
         .request(WorkerRequest(id: 6, method: .status)),
         .request(WorkerRequest(id: .max, method: .consoleWrite([0, 255, 10, 13]))),
+        .request(WorkerRequest(id: 7, method: .setMemory(1 << 40))),
         .response(WorkerResponse(id: 1, result: .done)),
         .response(WorkerResponse(id: 2, result: .taken(4))),
         .response(WorkerResponse(id: 3, result: .status(isPaused: false, consoleTotal: 99))),

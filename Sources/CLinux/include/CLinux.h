@@ -28,6 +28,8 @@
 #include "CStateLock.h"
 #include "CMemoryFile.h"
 #include "CGuestAccess.h"
+#include "CFileCopy.h"
+#include "CTap.h"
 
 static inline int hv_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int hv_fcntl_int(int fd, int command, int value) { return fcntl(fd, command, value); }

@@ -77,7 +77,7 @@ package enum LifecycleRules {
         switch verb {
         case .start: .starting
         case .stop, .shutdown, .delete: .stopping
-        case .pause, .resume, .reset, .attachDisk, .detachDisk: nil
+        case .pause, .resume, .reset, .attachDisk, .detachDisk, .importImage, .createVolume: nil
         }
     }
 
@@ -88,7 +88,7 @@ package enum LifecycleRules {
         case .stop, .shutdown: .stopped
         case .pause: .paused
         case .delete: .deleted
-        case .reset, .attachDisk, .detachDisk: nil
+        case .reset, .attachDisk, .detachDisk, .importImage, .createVolume: nil
         }
     }
 
@@ -130,7 +130,7 @@ package enum LifecycleRules {
     ) -> ServiceError? {
         switch verb {
         // The disk went with the guest.
-        case .stop, .delete, .detachDisk: return nil
+        case .stop, .delete, .detachDisk, .importImage, .createVolume: return nil
         case .start, .shutdown:
             guard case .failed = end else { return nil }
             return ServiceError(.guestFailed, reason.message)

@@ -30,6 +30,7 @@ final class ManagerCore: Sendable {
     let launcher: any GuestLauncher
     let store: StateStore
     let vms = VMRegistry()
+    let storage: StorageRegistry
     let operations: OperationRegistry
     let events: EventLog
     let launches: LaunchGate
@@ -46,6 +47,8 @@ final class ManagerCore: Sendable {
         self.configuration = configuration
         self.launcher = launcher
         self.store = store
+        storage = StorageRegistry(
+            stateDirectory: configuration.stateDirectory, images: state.images, volumes: state.volumes)
         operations = OperationRegistry(state.operations.map(\.resource), limit: StateStore.keptOperations)
         events = EventLog(state.events, lastSequence: state.lastSequence, limit: StateStore.keptEvents)
         launches = LaunchGate(limit: configuration.concurrentLaunches)

@@ -6,7 +6,13 @@ import Log
 extension VMController {
     /// Attaches a disk: the operation is durable when this returns.
     func attachDisk(_ disk: DiskSource) async throws(ServiceError) -> OperationResource {
-        try await begin { (draft) throws(ServiceError) in try draft.beginAttach(disk, id: core.operationIDs.next()) }
+        try await begin { (draft) throws(ServiceError) in
+            let operation = try draft.beginAttach(core.storage.resolved(disk), id: core.operationIDs.next())
+            try core.storage.claim(draft.record.specification.disks, vm: id)
+            // From here on its volume stays what it is.
+            draft.resolveDisk(disk.id, core.storage.resolved)
+            return operation
+        }
     }
 
     /// Detaches a disk: the operation is durable when this returns, and ends when the guest has ejected the disk.
@@ -120,7 +126,9 @@ extension VMController {
             }
             if found.rateLimit != disk.rateLimit { try? await driver?.limitDisk(disk.id, disk.rateLimit) }
         }
-        for disk in present where !record.specification.disks.contains(where: { $0.id == disk.id }) {
+        // What cloud-init reads is no disk of the specification.
+        for disk in present
+        where disk.id != CloudInit.diskID && !record.specification.disks.contains(where: { $0.id == disk.id }) {
             Log.warning("a guest has a disk that is not its VM's: it is taken away", ["vm": id, "disk": disk.id])
             try? await driver?.detachDisk(disk.id, force: true)
         }

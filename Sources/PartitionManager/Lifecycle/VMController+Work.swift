@@ -24,10 +24,29 @@ extension VMController {
     ) async throws(ServiceError) -> VMResource {
         try await change { (draft) throws(ServiceError) in
             try entry.resource.check(revision: revision)
-            draft.record.specification = try body(entry.resource)
-            if draft.record.specification.restart.mode == .never { draft.cancelRestart() }
+            var specification = try body(entry.resource)
+            try core.storage.claim(specification.disks, vm: id)
+            // From here on its volumes stay what they are.
+            specification.disks = specification.disks.map(core.storage.resolved)
+            draft.record.specification = specification
+            if specification.restart.mode == .never { draft.cancelRestart() }
         }
+        try await tellMemory()
         return entry.resource
+    }
+
+    /// Tells a guest whose memory can grow how much it is to have.
+    func tellMemory() async throws(ServiceError) {
+        let specification = record.specification
+        guard let driver, specification.memoryMaximum != nil else { return }
+        do throws(GuestError) {
+            try await driver.setMemory(size: specification.memorySize)
+        } catch {
+            throw ServiceError(
+                .guestFailed,
+                "The VM is to have \(specification.memorySize) bytes of memory, but its guest could not be told: "
+                    + "\(error). Ask again.", field: "/memory/size")
+        }
     }
 
     /// Deletes the VM: at once when it is off (nil), else by an operation that stops it first.
@@ -65,6 +84,8 @@ extension VMController {
         case .pause, .resume, .reset: await performCommand(operation)
         case .attachDisk: await performAttach(operation)
         case .detachDisk: await performDetach(operation)
+        // Not of a VM.
+        case .importImage, .createVolume: break
         }
     }
 
@@ -97,6 +118,7 @@ extension VMController {
         guard isActive(operation), let run = record.run else { return nil }
         do throws(ServiceError) {
             try await core.makeDirectories(of: id, clean: false)
+            try await makeSeed()
         } catch {
             return .failure(GuestFailure(code: "start-failed", message: error.detail))
         }
@@ -209,6 +231,8 @@ extension VMController {
         case .running(let driver, let isPaused):
             attach(driver)
             await record { $0.adopt(isPaused: isPaused) }
+            // A server that was killed may have stored a size that it did not come to tell.
+            do throws(ServiceError) { try await tellMemory() } catch { Log.warning(error.detail, ["vm": id]) }
             Log.info("found a guest again", ["vm": id, "process": driver.processID.map { String($0) } ?? "none"])
         case .ended(.failed(let failure)) where active?.verb == .start && failure.code == "worker-lost":
             // Asked for and never launched, or lost with all its traces: the start goes on with a run of its own, so

@@ -51,6 +51,8 @@ package actor VMController {
         do throws(StoreError) {
             try await commit(draft)
         } catch {
+            // The volumes that the change would have taken.
+            core.storage.settle(record.specification.disks, vm: id)
             throw ServiceError(error)
         }
         return value
@@ -87,6 +89,7 @@ package actor VMController {
         var record = draft.record
         let touchesVM = draft.touchesVM
         let isRemoved = draft.isRemoved
+        let changesDisks = isRemoved || record.specification.disks != self.record.specification.disks
         if touchesVM {
             record.revision += 1
             record.updatedAt = realtimeNanoseconds()
@@ -111,6 +114,7 @@ package actor VMController {
             committed: { records in
                 if touchesVM { entry.publish(resource) }
                 if isRemoved { core.vms.remove(stored.id) }
+                if changesDisks { core.storage.settle(isRemoved ? [] : stored.specification.disks, vm: stored.id) }
                 // Who sees an operation's end finds its events, and who is told of events finds what they tell of.
                 core.events.append(records)
                 core.operations.put(operations.map(\.resource))
@@ -221,10 +225,13 @@ package actor VMController {
         let specification = record.specification
         var launch = GuestLaunch(
             vmID: id, runID: run.runID, directory: core.directory(of: id), runDirectory: core.runDirectory(of: id),
-            partitionID: run.partitionID, vpCount: specification.vpCount, memorySize: specification.memorySize,
+            partitionID: run.partitionID, vpCount: specification.vpCount, memorySize: run.bootMemory,
             boot: specification.bootSource,
             simulation: specification.simulation ?? SimulationModel(seed: VMController.seed(of: id)))
+        launch.memoryGrowth = specification.memoryMaximum.map { $0.subtractingClamped(run.bootMemory) } ?? 0
         launch.disks = specification.disks
+        if specification.cloudInit != nil { launch.disks.append(seedDisk) }
+        launch.networkInterfaces = specification.networkInterfaces
         launch.dumpsCore = specification.dumpsCore
         return launch
     }

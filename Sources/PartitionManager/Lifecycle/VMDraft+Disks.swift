@@ -30,10 +30,15 @@ extension VMDraft {
                 field: "/path",
                 expected: "an image of its own")
         }
-        guard record.specification.disks.count < DiskSource.maximumCount else {
+        // One of them is what cloud-init reads.
+        let most = DiskSource.maximumCount - (record.specification.cloudInit == nil ? 0 : 1)
+        guard record.specification.disks.count < most else {
+            throw ServiceError(.wrongState, "The VM has \(most) disks, which is the most: detach one of them first.")
+        }
+        guard record.specification.cloudInit == nil || disk.id != CloudInit.diskID else {
             throw ServiceError(
-                .wrongState,
-                "The VM has \(DiskSource.maximumCount) disks, which is the most: detach one of them first.")
+                .alreadyExists, "The id '\(disk.id)' is that of the disk that cloud-init reads.", field: "/id",
+                expected: "another id")
         }
         let operation = diskOperation(.attachDisk, disk.id, id: id)
         guard !LifecycleRules.isOff(record.state) else {
@@ -46,6 +51,12 @@ extension VMDraft {
         record.specification.disks.append(disk)
         begin(operation)
         return operation
+    }
+
+    /// What a disk that was just added is by its volume.
+    mutating func resolveDisk(_ id: String, _ resolve: (DiskSource) -> DiskSource) {
+        guard let index = record.specification.disks.firstIndex(where: { $0.id == id }) else { return }
+        record.specification.disks[index] = resolve(record.specification.disks[index])
     }
 
     /// Begins to detach a disk, or has done so where there is no guest.

@@ -52,7 +52,7 @@ extension VMDraft {
             record.restarts = RestartState(count: isRestart ? record.restarts.count : 0)
             record.run = RunRecord(
                 runID: Identifiers.random(digits: 32), partitionID: core.nextPartitionID(),
-                startedAt: realtimeNanoseconds())
+                startedAt: realtimeNanoseconds(), bootMemory: record.specification.memorySize)
         }
         begin(operation)
         return operation
@@ -66,7 +66,7 @@ extension VMDraft {
             noteStarted()
             endActive(nil)
         // Taken up again: they decide by themselves.
-        case .stop, .shutdown, .delete, .reset: break
+        case .stop, .shutdown, .delete, .reset, .importImage, .createVolume: break
         case .pause, .resume, .attachDisk, .detachDisk, nil:
             let state: VMState = isPaused ? .paused : .running
             if record.state != state {

@@ -79,7 +79,7 @@ struct VMDraft {
     private mutating func planRestart(hasFailed: Bool, during verb: OperationResource.Verb?) {
         switch verb {
         case .stop, .shutdown, .delete: return record.restarts = RestartState()
-        case .start, .pause, .resume, .reset, .attachDisk, .detachDisk, nil: break
+        case .start, .pause, .resume, .reset, .attachDisk, .detachDisk, .importImage, .createVolume, nil: break
         }
         guard record.desired == .running, let run = record.run else { return record.restarts = RestartState() }
         record.restarts = record.specification.restart.state(

@@ -22,6 +22,7 @@ package final class VMManager: Sendable {
     package var store: StateStore { core.store }
     package var hypervisor: HypervisorDescription { core.launcher.hypervisor }
     package let installID: String
+    package let storage: StorageManager
     /// Deleted VMs whose directories were removed by this start.
     private let removals: [String]
 
@@ -46,10 +47,13 @@ package final class VMManager: Sendable {
         self.core = core
         installID = state.installID
         var active: [String: StoredOperation] = [:]
-        for operation in state.operations where operation.resource.status == .running {
-            active[operation.resource.vmID] = operation
-        }
-        for record in state.vms {
+        let running = state.operations.filter { $0.resource.status == .running }
+        for operation in running where !operation.verb.isAboutStorage { active[operation.resource.vmID] = operation }
+        storage = try StorageManager(core: core, interrupted: running.filter(\.verb.isAboutStorage))
+        for var record in state.vms {
+            // Where the volumes are now: the state directory may have been moved.
+            record.specification.disks = record.specification.disks.map(core.storage.resolved)
+            core.storage.settle(record.specification.disks, vm: record.id)
             core.vms.insert(VMController(record, active: active[record.id], core: core))
         }
         // Before an id can be used again.
@@ -90,6 +94,7 @@ package final class VMManager: Sendable {
             for _ in 0..<max(core.configuration.concurrentAdoptions, 1) { addNext() }
             while await group.next() != nil { addNext() }
         }
+        await storage.start()
         for id in removals {
             _ = try? await core.store.write { transaction throws(StoreError) in try transaction.endRemoval(of: id) }
         }
@@ -104,6 +109,7 @@ package final class VMManager: Sendable {
         core.end()
         await core.store.close()
         core.files.close()
+        storage.close()
     }
 
     /// Ends as if the process had been killed: what is not durable now never will be.
@@ -112,9 +118,10 @@ package final class VMManager: Sendable {
         core.end()
         await core.store.close(discarding: true)
         core.files.close()
+        storage.close()
     }
 
-    private func checkReady() throws(ServiceError) {
+    package func checkReady() throws(ServiceError) {
         switch Phase(rawValue: phase.load(ordering: .acquiring)) {
         case .ready: return
         case .loaded, nil:
@@ -129,12 +136,22 @@ package final class VMManager: Sendable {
     package func create(_ specification: VMSpecification, id: String) async throws(ServiceError) -> VMResource {
         try checkReady()
         try core.vms.reserve(id)
+        do throws(ServiceError) {
+            // From here on its volumes stay what they are.
+            try core.storage.claim(specification.disks, vm: id)
+        } catch {
+            core.vms.release(id)
+            throw error
+        }
+        var specification = specification
+        specification.disks = specification.disks.map(core.storage.resolved)
         let record = VMRecord(id: id, specification: specification, now: realtimeNanoseconds())
         let controller = VMController(record, active: nil, core: core)
         do throws(ServiceError) {
             try await core.makeDirectories(of: id, clean: true)
             try await insert(controller, record)
         } catch {
+            core.storage.settle([], vm: id)
             core.vms.release(id)
             throw error
         }

@@ -12,12 +12,15 @@ package struct RunRecord: Sendable, Equatable {
     package var partitionID: UInt64
     /// Nanoseconds since 1970.
     package var startedAt: UInt64
+    /// Bytes of memory that the guest booted with: what it has beyond was plugged.
+    package var bootMemory: UInt64
     package var isPaused = false
 
-    package init(runID: String, partitionID: UInt64, startedAt: UInt64) {
+    package init(runID: String, partitionID: UInt64, startedAt: UInt64, bootMemory: UInt64) {
         self.runID = runID
         self.partitionID = partitionID
         self.startedAt = startedAt
+        self.bootMemory = bootMemory
     }
 }
 
@@ -72,6 +75,7 @@ package struct VMRecord: Sendable, Equatable {
             hypervisor: hypervisor, createdAt: createdAt, updatedAt: updatedAt, startedAt: run?.startedAt,
             processID: run == nil ? nil : processID, revision: revision, operationID: operationID)
         resource.restarts = restarts
+        resource.bootMemory = run?.bootMemory
         return resource
     }
 }

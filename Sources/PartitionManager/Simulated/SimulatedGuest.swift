@@ -48,6 +48,9 @@ final class SimulatedGuest: GuestDriver {
         machine = Mutex(Stepped(machine: try SteppedMachine(configuration, on: backend, observer: record)))
     }
 
+    /// A simulated guest has no memory.
+    func setMemory(size: UInt64) async throws(GuestError) {}
+
     /// On the scheduler's thread. Returns when to step next; nil when only a command can change anything.
     func step() -> UInt64? {
         let next = machine.withLock { $0.isPaused ? nil : $0.machine.step() }

@@ -1,6 +1,7 @@
 import BlockStorage
 import Hypervisor
 import JSON
+import NetworkBackends
 import WorkerProtocol
 
 /// The JSON texts inside the state store's rows. They are read back by later versions: members are only ever added.
@@ -31,7 +32,12 @@ enum RecordCodec {
             "boot": .object(boot), "labels": .object(labels),
         ]
         if !specification.disks.isEmpty { object["disks"] = .array(specification.disks.map(\.json)) }
+        object["cloudInit"] = specification.cloudInit?.json
+        if !specification.networkInterfaces.isEmpty {
+            object["networkInterfaces"] = .array(specification.networkInterfaces.map(\.json))
+        }
         if specification.restart != RestartPolicy() { object["restart"] = specification.restart.json }
+        object["memoryMaximum"] = specification.memoryMaximum.map { JSONValue($0) }
         if specification.dumpsCore { object["dumpsCore"] = .bool(true) }
         if let model = specification.simulation {
             var simulation: JSONObject = [
@@ -54,6 +60,7 @@ enum RecordCodec {
         specification.id = id
         specification.vpCount = Int(vpCount)
         specification.memorySize = memorySize
+        specification.memoryMaximum = value["memoryMaximum"]?.uint64
         specification.kernel = kernel
         specification.initrd = boot["initrd"]?.string
         specification.commandLine = boot["commandLine"]?.string ?? ""
@@ -64,6 +71,12 @@ enum RecordCodec {
             specification.disks = try DiskSource.list(value["disks"])
         } catch {
             throw StoreError(.corrupt, "the disks of VM \(id) in the state store can't be read: \(error)")
+        }
+        specification.cloudInit = CloudInit(value["cloudInit"])
+        do {
+            specification.networkInterfaces = try NetworkSource.list(value["networkInterfaces"])
+        } catch {
+            throw StoreError(.corrupt, "the network interfaces of VM \(id) in the state store can't be read: \(error)")
         }
         if let restart = value["restart"] {
             guard let policy = RestartPolicy(restart) else {

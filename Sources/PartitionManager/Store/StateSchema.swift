@@ -24,6 +24,21 @@ enum StateSchema {
         """
         ALTER TABLE vms ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE vms ADD COLUMN restart_at INTEGER;
+        ALTER TABLE vms ADD COLUMN boot_memory INTEGER;
+        """,
+        """
+        CREATE TABLE images (
+            id TEXT PRIMARY KEY, file TEXT NOT NULL UNIQUE, format TEXT NOT NULL, virtual_size INTEGER NOT NULL,
+            file_size INTEGER NOT NULL, digest TEXT NOT NULL, labels TEXT NOT NULL, created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL, revision INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE volumes (
+            id TEXT PRIMARY KEY, file TEXT NOT NULL UNIQUE, format TEXT NOT NULL, size INTEGER NOT NULL, image TEXT,
+            method TEXT, backing_file TEXT REFERENCES images (file), labels TEXT NOT NULL, created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL, revision INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        ALTER TABLE operations ADD COLUMN image_id TEXT;
+        ALTER TABLE operations ADD COLUMN volume_id TEXT;
         """,
         """
         ALTER TABLE operations ADD COLUMN disk TEXT;

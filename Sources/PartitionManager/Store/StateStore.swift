@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 import Log
 import Synchronization
@@ -45,6 +46,8 @@ package final class StateStore: Sendable {
         let lock = try StateDirectoryLock(directory: directory)
         let path = directory + "/state.db"
         let database = try SQLiteDatabase(path: path)
+        // Specifications hold what guests' owners keep secret. SQLite gives its other files the same mode.
+        chmod(path, 0o600)
         try StateSchema.prepare(database, path: path)
         var state = try StoredState(reading: database)
         if state.installID.isEmpty {

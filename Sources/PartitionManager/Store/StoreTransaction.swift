@@ -8,8 +8,8 @@ package struct StoreTransaction: ~Copyable {
         try database.run(
             """
             INSERT OR REPLACE INTO vms (id, specification, desired, state, reason, run_id, partition_id, started_at,
-                paused, created_at, updated_at, revision, restarts, restart_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                paused, created_at, updated_at, revision, restarts, restart_at, boot_memory)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 .text(record.id), .text(RecordCodec.text(RecordCodec.encode(record.specification))),
@@ -18,7 +18,7 @@ package struct StoreTransaction: ~Copyable {
                 SQLiteValue(record.run?.partitionID), SQLiteValue(record.run?.startedAt),
                 SQLiteValue(record.run?.isPaused ?? false), SQLiteValue(record.createdAt),
                 SQLiteValue(record.updatedAt), SQLiteValue(record.revision), SQLiteValue(record.restarts.count),
-                SQLiteValue(record.restarts.next),
+                SQLiteValue(record.restarts.next), SQLiteValue(record.run?.bootMemory),
             ])
     }
 
@@ -37,14 +37,15 @@ package struct StoreTransaction: ~Copyable {
         let resource = operation.resource
         try database.run(
             """
-            INSERT OR REPLACE INTO operations (id, verb, vm_id, status, error, timeout, created_at, ended_at, disk,
-                forced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT OR REPLACE INTO operations (id, verb, vm_id, status, error, timeout, created_at, ended_at, image_id,
+                volume_id, disk, forced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 .text(resource.id), .text(resource.verb.rawValue), .text(resource.vmID),
                 .text(resource.status.rawValue),
                 SQLiteValue(resource.error.map { RecordCodec.text(RecordCodec.encode($0)) }),
                 SQLiteValue(operation.timeout), SQLiteValue(resource.createdAt), SQLiteValue(resource.endedAt),
+                SQLiteValue(resource.imageID), SQLiteValue(resource.volumeID),
                 SQLiteValue(resource.disk), SQLiteValue(operation.isForced),
             ])
     }

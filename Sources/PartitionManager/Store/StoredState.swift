@@ -8,6 +8,8 @@ package struct StoredState: Sendable {
     package var lastPartitionID: UInt64 = 1
     /// In the order of ids.
     package var vms: [VMRecord] = []
+    package var images: [ImageResource] = []
+    package var volumes: [VolumeResource] = []
     /// In the order of their creation.
     package var operations: [StoredOperation] = []
     /// In the order of their sequences.
@@ -31,13 +33,15 @@ package struct StoredState: Sendable {
         vms = try database.query(
             """
             SELECT id, specification, desired, state, reason, run_id, partition_id, started_at, paused, created_at,
-                updated_at, revision, restarts, restart_at FROM vms ORDER BY id
+                updated_at, revision, restarts, restart_at, boot_memory FROM vms ORDER BY id
             """, [], StoredState.vm)
         operations = try database.query(
             """
-            SELECT id, verb, vm_id, status, error, timeout, created_at, ended_at, disk, forced FROM operations
-            ORDER BY id
+            SELECT id, verb, vm_id, status, error, timeout, created_at, ended_at, image_id, volume_id, disk,
+                forced FROM operations ORDER BY id
             """, [], StoredState.operation)
+        images = try StoredState.images(database)
+        volumes = try StoredState.volumes(database)
         events = try database.query("SELECT sequence, time, type, vm_id, details FROM events ORDER BY sequence") {
             row throws(StoreError) in
             EventRecord(
@@ -55,16 +59,17 @@ package struct StoredState: Sendable {
         guard let desired = DesiredState(rawValue: row.text(2)), let state = VMState(rawValue: row.text(3)) else {
             throw StoreError(.corrupt, "the state of VM \(id) in the state store is not one this hvrootd knows")
         }
+        let specification = try RecordCodec.specification(
+            try RecordCodec.value(row.text(1), of: "the specification of VM \(id)"), id: id)
         var run: RunRecord?
         if let runID = row.optionalText(5) {
-            run = RunRecord(runID: runID, partitionID: row.unsigned(6), startedAt: row.unsigned(7))
+            run = RunRecord(
+                runID: runID, partitionID: row.unsigned(6), startedAt: row.unsigned(7),
+                bootMemory: row.optionalUnsigned(14) ?? specification.memorySize)
             run?.isPaused = row.integer(8) != 0
         }
         var record = VMRecord(
-            id: id,
-            specification: try RecordCodec.specification(
-                try RecordCodec.value(row.text(1), of: "the specification of VM \(id)"), id: id),
-            desired: desired, state: state,
+            id: id, specification: specification, desired: desired, state: state,
             reason: RecordCodec.reason(try RecordCodec.value(row.text(4), of: "the reason of VM \(id)")), run: run,
             createdAt: row.unsigned(9), updatedAt: row.unsigned(10), revision: row.unsigned(11))
         record.restarts = RestartState(count: row.unsigned(12), next: row.optionalUnsigned(13))
@@ -83,9 +88,11 @@ package struct StoredState: Sendable {
         var resource = OperationResource(
             id: id, verb: verb, vmID: row.text(2), status: status, error: error, createdAt: row.unsigned(6),
             endedAt: row.optionalUnsigned(7))
-        resource.disk = row.optionalText(8)
+        resource.imageID = row.optionalText(8)
+        resource.volumeID = row.optionalText(9)
+        resource.disk = row.optionalText(10)
         var operation = StoredOperation(resource: resource, timeout: row.optionalReal(5))
-        operation.isForced = row.integer(9) != 0
+        operation.isForced = row.integer(11) != 0
         return operation
     }
 }

@@ -21,6 +21,7 @@ final class WorkerGuest: GuestDriver {
     func pause() async throws(GuestError) { try await request(.pause) }
     func resume() async throws(GuestError) { try await request(.resume) }
     func reset() async throws(GuestError) { try await request(.reset) }
+    func setMemory(size: UInt64) async throws(GuestError) { try await request(.setMemory(size)) }
     func pressPowerButton() async throws(GuestError) { try await request(.powerButton) }
 
     func stop() async throws(GuestError) {

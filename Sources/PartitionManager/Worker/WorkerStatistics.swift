@@ -77,6 +77,7 @@ final class WorkerStatistics: Sendable {
         // A worker that does not tell its disks' places has those that it was started with.
         let names = page.diskIDs.allSatisfy(\.isEmpty) ? launch.disks.map(\.id) : page.diskIDs
         for (id, counters) in zip(names, page.disks) where !id.isEmpty { now.disks[id] = counters }
+        now.networkInterfaces = Array(page.networkInterfaces.prefix(launch.networkInterfaces.count))
         state.last = now
     }
 

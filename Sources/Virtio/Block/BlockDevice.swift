@@ -47,7 +47,7 @@ package final class BlockDevice: VirtioDevice {
     }
 
     package func readConfiguration(offset: Int, count: Int) -> UInt64 {
-        configuration.read(offset: offset, count: count)
+        littleEndian(configuration.bytes, offset: offset, count: count)
     }
 
     package func writeConfiguration(offset: Int, count: Int, value: UInt64) {
@@ -141,9 +141,7 @@ package final class BlockDevice: VirtioDevice {
             guard var now = current else { return state }
             let queues = Self.end(now.queues)
             state.features = now.features
-            state.queues = queues.map { queue in
-                queue.map { .init(layout: $0.layout, position: $0.position) }
-            }
+            state.queues = queues.map { $0.map(SavedQueue.init) }
             now.queues = startThreads(
                 queues, wakes: now.queues.map { $0?.wake }, features: now.features, now.memory, now.signals)
             current = now
@@ -161,21 +159,8 @@ package final class BlockDevice: VirtioDevice {
         guard state.features & ~known == 0, state.queues.count <= queueSizes.count else {
             throw VirtQueueError("the saved state is of a disk with other features or more queues")
         }
-        let isPacked = state.features & VirtioFeature.ringPacked != 0
-        var queues: [VirtQueue?] = []
-        for saved in state.queues {
-            guard let saved else {
-                queues.append(nil)
-                continue
-            }
-            guard saved.isPacked == isPacked, saved.layout.size <= BlockLimit.queueSize else {
-                throw VirtQueueError("the saved state of a queue does not go with its features")
-            }
-            queues.append(
-                try VirtQueue(
-                    saved.layout, memory: memory, isPacked: isPacked,
-                    usesEventIndex: state.features & VirtioFeature.eventIndex != 0, position: saved.position))
-        }
+        let queues = try SavedQueue.restore(
+            state.queues, features: state.features, limits: queueSizes, memory: memory)
         stop()
         target.isWriteback.store(state.isWriteback, ordering: .relaxed)
         guard !queues.isEmpty else { return }
@@ -186,20 +171,10 @@ package final class BlockDevice: VirtioDevice {
 /// A block device's state as one value: with the transport's all that has to be saved. Requests under way are not part
 /// of it, because there are none when it is taken.
 package struct BlockDeviceState: Equatable, Sendable {
-    package struct Queue: Equatable, Sendable {
-        package var layout: VirtQueueLayout
-        package var position: VirtQueue.Kind
-
-        var isPacked: Bool {
-            if case .packed = position { return true }
-            return false
-        }
-    }
-
     /// What was negotiated; 0 where the device does not run.
     package var features: UInt64
     /// The driver's choice of the cache.
     package var isWriteback: Bool
     /// By index; nil for those that the driver does not use, none where the device does not run.
-    package var queues: [Queue?]
+    package var queues: [SavedQueue?]
 }

@@ -81,13 +81,4 @@ struct BlockConfiguration {
         add(UInt8(1))
         self.bytes = bytes
     }
-
-    /// `count` bytes at `offset`; zeros outside.
-    func read(offset: Int, count: Int) -> UInt64 {
-        var value: UInt64 = 0
-        for index in 0..<min(count, 8) where bytes.indices.contains(offset + index) {
-            value |= UInt64(bytes[offset + index]) << (8 * UInt64(index))
-        }
-        return value
-    }
 }

@@ -76,7 +76,7 @@ struct BlockPlan {
         let refused = Outcome.answer(BlockRequest.Status.ioError, [])
         // One range, as the configuration says.
         guard !target.image.isReadOnly, request.outputCount == UInt64(BlockRange.size),
-            let range = BlockRange(try BlockRequest.copy(request.output, BlockRange.size, memory))
+            let range = BlockRange(try request.output.copy(BlockRange.size, memory))
         else { return refused }
         // Bit 0 allows unmapping; for a discard it has no meaning and must be 0.
         guard range.flags & ~(isDiscard ? 0 : 1) == 0 else {

@@ -31,21 +31,17 @@ struct BlockRequest {
     ///
     /// - Throws: `VirtQueueError` for a chain without room for them, or with a buffer outside of guest memory.
     init(_ chain: DescriptorChain, _ memory: GuestMemory) throws(VirtQueueError) {
-        for segment in chain.readable + chain.writable {
-            guard memory.slice(segment.gpa, Int(segment.count)) != nil else {
-                throw VirtQueueError(
-                    "a buffer of \(segment.count) bytes at 0x\(String(segment.gpa, radix: 16)) is not in guest memory")
-            }
-        }
+        try chain.readable.check(memory)
+        try chain.writable.check(memory)
         guard chain.readableCount >= UInt64(Self.headerSize), chain.writableCount >= 1 else {
             throw VirtQueueError(
                 "a block request of \(chain.readableCount) bytes to read and \(chain.writableCount) to write")
         }
-        let header = try Self.copy(chain.readable, Self.headerSize, memory)
+        let header = try chain.readable.copy(Self.headerSize, memory)
         let type = header.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) }
         sector = header.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)) }
         kind = Kind(type)
-        output = Self.dropFirst(UInt32(Self.headerSize), of: chain.readable)
+        output = chain.readable.dropping(UInt32(Self.headerSize))
         outputCount = chain.readableCount - UInt64(Self.headerSize)
         var input = chain.writable.filter { $0.count > 0 }
         guard var last = input.popLast() else { throw VirtQueueError("a block request without room for its status") }
@@ -55,34 +51,6 @@ struct BlockRequest {
         if last.count > 0 { input.append(last) }
         self.input = input
         inputCount = chain.writableCount - 1
-    }
-
-    /// The first `count` bytes that the segments hold; fewer where they are shorter.
-    static func copy(
-        _ segments: [GuestSegment], _ count: Int, _ memory: GuestMemory
-    ) throws(VirtQueueError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        for segment in segments where bytes.count < count {
-            do throws(GuestMemoryError) {
-                bytes += try memory.read(segment.gpa, count: min(Int(segment.count), count - bytes.count))
-            } catch {
-                throw VirtQueueError("a buffer is not in guest memory: \(error)")
-            }
-        }
-        return bytes
-    }
-
-    private static func dropFirst(_ count: UInt32, of segments: [GuestSegment]) -> [GuestSegment] {
-        var left = count
-        var result: [GuestSegment] = []
-        for var segment in segments {
-            let cut = min(left, segment.count)
-            left -= cut
-            segment.gpa &+= UInt64(cut)
-            segment.count -= cut
-            if segment.count > 0 { result.append(segment) }
-        }
-        return result
     }
 }
 

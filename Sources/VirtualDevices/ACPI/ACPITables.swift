@@ -3,12 +3,12 @@ package enum ACPITables {
     package struct Configuration: Equatable, Sendable {
         /// 1...254; a value outside is taken as the nearer end. The processors' APIC identifiers count from 0.
         package var vpCount: Int
-        /// Bytes; it decides where PCI devices' registers of 64 bits can lie.
-        package var memorySize: UInt64
+        /// The first address that is no memory's; it decides where PCI devices' registers of 64 bits can lie.
+        package var memoryEnd: UInt64
 
-        package init(vpCount: Int, memorySize: UInt64) {
+        package init(vpCount: Int, memoryEnd: UInt64) {
             self.vpCount = vpCount
-            self.memorySize = memorySize
+            self.memoryEnd = memoryEnd
         }
     }
 
@@ -28,7 +28,7 @@ package enum ACPITables {
             return gpa
         }
         let dsdt = place(
-            differentiatedSystemDescription(vpCount: vpCount, memorySize: configuration.memorySize))
+            differentiatedSystemDescription(vpCount: vpCount, memoryEnd: configuration.memoryEnd))
         let fadt = place(fixedDescription(dsdt: dsdt))
         let madt = place(multipleAPICDescription(vpCount: vpCount))
         let mcfg = place(memoryMappedConfiguration)

@@ -1,9 +1,9 @@
 extension ACPITables {
     /// The namespace: processors, serial port, clock, power button, and the event device that tells of it.
-    static func differentiatedSystemDescription(vpCount: Int, memorySize: UInt64) -> [UInt8] {
+    static func differentiatedSystemDescription(vpCount: Int, memoryEnd: UInt64) -> [UInt8] {
         // Revision 2 and above: integers have 64 bits.
         var table = ACPITable(signature: "DSDT", revision: 2)
-        let devices = [serialPort, clock, powerButton, hostBridge(memorySize), reservedMemory] + eventDevice
+        let devices = [serialPort, clock, powerButton, hostBridge(memoryEnd), reservedMemory] + eventDevice
         table.append(AMLTerm.scope("\\_SB", (0..<vpCount).map(processor) + devices).bytes)
         table.append(AMLTerm.name("\\_S5", softOff).bytes)
         return table.finished()
@@ -47,13 +47,13 @@ extension ACPITables {
     }
 
     /// The PCI host bridge with the ranges that it passes on. There is no `_PRT`: no device has a wired interrupt.
-    private static func hostBridge(_ memorySize: UInt64) -> AMLTerm {
+    private static func hostBridge(_ memoryEnd: UInt64) -> AMLTerm {
         let resources: [AMLResource] = [
             .buses(0...0),
             .ports(
                 base: Platform.pciConfigurationPort, count: UInt8(truncatingIfNeeded: Platform.pciConfigurationCount)),
             .portWindow(Platform.pciPortWindow), .memoryWindow(Platform.pciLowWindow),
-            .memoryWindow(Platform.pciHighWindow(memorySize: memorySize)),
+            .memoryWindow(Platform.pciHighWindow(memoryEnd: memoryEnd)),
         ]
         return .device(
             "PCI0",

@@ -20,9 +20,11 @@ package enum Platform {
 
     /// Where PCI devices' registers of 64 bits lie: above all memory, so low that every processor's physical addresses
     /// reach it unless the memory itself does not leave room.
-    package static func pciHighWindow(memorySize: UInt64) -> Range<UInt64> {
-        // At most `memorySize` is above `highMemoryStart`; guests are far smaller than 2^63.
-        let end = highMemoryStart &+ min(memorySize, 1 << 62)
+    ///
+    /// - Parameter memoryEnd: the first address that is no memory's.
+    package static func pciHighWindow(memoryEnd: UInt64) -> Range<UInt64> {
+        // Guests are far smaller than 2^62.
+        let end = max(highMemoryStart, min(memoryEnd, 1 << 62))
         let start = (end + pciHighWindowSize - 1) / pciHighWindowSize * pciHighWindowSize
         return start..<(start + pciHighWindowSize)
     }

@@ -14,12 +14,14 @@ struct CoreDump {
     private static let hole = 1 << 16
 
     private let memory: GuestMemory
+    private let regions: [GuestMemory.Region]
     private var notes: [ELFCore.Note] = []
     private var mappings: [KernelMappings.Mapping] = []
 
     /// Takes the registers; no processor may run. A processor whose registers can't be read is left out.
     init(memory: GuestMemory, partition: Partition, vpCount: Int) {
         self.memory = memory
+        regions = memory.populated
         for vp in 0..<UInt32(clamping: vpCount) {
             guard let values = try? partition.registers(ProcessorNotes.registers, vp: VPIndex(vp)) else { continue }
             let named = Dictionary(zip(ProcessorNotes.registers, values)) { first, _ in first }
@@ -57,16 +59,15 @@ struct CoreDump {
         let file = try FileDescriptor(opening: path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
         let segments = self.segments
         try file.writeAll(ELFCore.header(segments: segments, notes: notes))
-        for (region, segment) in zip(memory.regions, segments) { try write(region, to: file, at: segment.offset) }
+        for (region, segment) in zip(regions, segments) { try write(region, to: file, at: segment.offset) }
         // A hole at the end counts as well.
-        if let last = segments.prefix(memory.regions.count).last {
+        if let last = segments.prefix(regions.count).last {
             try file.setSize(last.offset + last.count)
         }
     }
 
     /// Those of the memory's regions come first, in their order.
     private var segments: [ELFCore.Segment] {
-        let regions = memory.regions
         let kernel = mappings.prefix(ELFCore.maximumSegments - regions.count)
         var offset = ELFCore.contentOffset(segments: regions.count + kernel.count, notes: notes)
         var segments: [ELFCore.Segment] = []

@@ -10,7 +10,7 @@ enum KernelNote {
     /// gets into the core file and is used for nothing else.
     static func find(in memory: GuestMemory) -> ELFCore.Note? {
         let nameField = Array(name.utf8) + [0, 0]
-        for region in memory.regions {
+        for region in memory.populated {
             for offset in stride(from: 0, to: region.count, by: 0x1000) {
                 let page = UnsafeRawBufferPointer(start: region.hostBase + offset, count: 0x1000)
                 guard page.loadUnaligned(as: UInt32.self) == UInt32(nameField.count - 1) else { continue }

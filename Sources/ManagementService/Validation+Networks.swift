@@ -1,0 +1,76 @@
+import NetworkBackends
+import PartitionManager
+
+extension Validation {
+    static let packetsPerSecond: ClosedRange<UInt64> = 1...100_000_000
+
+    static func check(networkInterfaces interfaces: [NetworkSource]) throws(ServiceError) {
+        guard interfaces.count <= NetworkSource.maximumCount else {
+            throw ServiceError(
+                .invalidArgument,
+                "A VM has at most \(NetworkSource.maximumCount) network interfaces, not \(interfaces.count).",
+                field: "/networkInterfaces", expected: "at most \(NetworkSource.maximumCount)")
+        }
+        for (index, interface) in interfaces.enumerated() {
+            let field = "/networkInterfaces/\(index)"
+            try check(interface, field: field)
+            for (other, earlier) in interfaces[..<index].enumerated() {
+                try differ(earlier.id == interface.id, (other, index), "id", quoted(interface.id), "\(field)/id")
+                try differ(
+                    interface.mac != nil && earlier.mac == interface.mac, (other, index), "MAC address",
+                    interface.mac?.description ?? "", "\(field)/mac")
+                try differ(
+                    interface.tap.name != nil && earlier.tap.name == interface.tap.name, (other, index), "tap",
+                    quoted(interface.tap.name ?? ""), "\(field)/tap/name")
+            }
+        }
+    }
+
+    private static func differ(
+        _ isSame: Bool, _ places: (Int, Int), _ what: String, _ value: String, _ field: String
+    ) throws(ServiceError) {
+        guard isSame else { return }
+        throw ServiceError(
+            .invalidArgument, "The network interfaces \(places.0) and \(places.1) have the same \(what) \(value).",
+            field: field, expected: "a different one for each interface")
+    }
+
+    private static func check(_ interface: NetworkSource, field: String) throws(ServiceError) {
+        do throws(ServiceError) {
+            try check(id: interface.id)
+        } catch {
+            throw ServiceError(error.kind, error.detail, field: "\(field)/id", expected: error.expected)
+        }
+        if let mac = interface.mac, mac.isMulticast || mac.isZero {
+            throw ServiceError(
+                .invalidArgument,
+                "No interface can have the MAC address \(mac): it names \(mac.isZero ? "none" : "a group").",
+                field: "\(field)/mac", expected: "an address whose first byte is even, such as 02:00:00:00:00:01")
+        }
+        try check(interfaceName: interface.tap.name, field: "\(field)/tap/name")
+        try check(interfaceName: interface.tap.bridge, field: "\(field)/tap/bridge")
+        try inRange(interface.mtu, NetworkSource.mtus, "MTU", "\(field)/mtu")
+        try inRange(interface.queues, NetworkSource.queueCounts, "number of queues", "\(field)/queues")
+        let limit = interface.rateLimit
+        try inRange(limit?.bytesPerSecond, bytesPerSecond, "limit", "\(field)/rateLimit/bytesPerSecond")
+        try inRange(limit?.packetsPerSecond, packetsPerSecond, "limit", "\(field)/rateLimit/packetsPerSecond")
+    }
+
+    /// What Linux takes as the name of an interface, less what people can't see or the kernel completes.
+    private static func check(interfaceName name: String?, field: String) throws(ServiceError) {
+        guard let name else { return }
+        let allowed = Array("-._".utf8)
+        let isRight =
+            (1...NetworkSource.maximumName).contains(name.utf8.count) && name != "." && name != ".."
+            && name.utf8.allSatisfy { byte in
+                isLowerOrDigit(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                    || allowed.contains(byte)
+            }
+        guard isRight else {
+            throw ServiceError(
+                .invalidArgument,
+                "\(quoted(name)) is no name of a network interface: it has 1 to \(NetworkSource.maximumName) letters, "
+                    + "digits, '-', '_' and '.'.", field: field, expected: "[A-Za-z0-9._-]{1,15}")
+        }
+    }
+}

@@ -1,0 +1,56 @@
+/// A network interface as a client asks for it.
+package struct NetworkSource: Equatable, Sendable {
+    /// A tap device of the host.
+    package struct Tap: Equatable, Sendable {
+        /// The tap that is joined, or made where there is none; nil: one is made, with a name of the kernel's choice.
+        package var name: String?
+        /// The bridge that it is made a port of.
+        package var bridge: String?
+
+        package init(name: String? = nil, bridge: String? = nil) {
+            self.name = name
+            self.bridge = bridge
+        }
+    }
+
+    /// The most that goes through the interface, each way; nil: as much as can.
+    package struct RateLimit: Equatable, Sendable {
+        package var bytesPerSecond: UInt64?
+        package var packetsPerSecond: UInt64?
+
+        package init(bytesPerSecond: UInt64? = nil, packetsPerSecond: UInt64? = nil) {
+            self.bytesPerSecond = bytesPerSecond
+            self.packetsPerSecond = packetsPerSecond
+        }
+    }
+
+    /// Names the interface among those of its VM.
+    package var id: String
+    /// nil: one is derived when the VM is created.
+    package var mac: MACAddress?
+    package var tap: Tap
+    /// Bytes of a packet without its Ethernet header; nil: the tap's own.
+    package var mtu: Int?
+    /// Pairs of queues; nil: one for each processor.
+    package var queues: Int?
+    package var rateLimit: RateLimit?
+    /// Whether packets may leave the guest with other source addresses than `mac`.
+    package var allowsSpoofing = false
+    /// Whether checksums and segmentation may be left to the other side.
+    package var offloads = true
+
+    /// Each has a place on the root bus, as disks have.
+    package static let maximumCount = 8
+    /// Pairs of queues, each with a thread.
+    package static let queueCounts = 1...16
+    /// From what IPv4 asks of every link (RFC 791) up to what one packet can have.
+    package static let mtus = 68...65521
+    /// IFNAMSIZ without the NUL.
+    package static let maximumName = 15
+
+    package init(id: String, mac: MACAddress? = nil, tap: Tap = Tap()) {
+        self.id = id
+        self.mac = mac
+        self.tap = tap
+    }
+}

@@ -1,0 +1,174 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import Synchronization
+
+/// A tap of the host with a queue for each pair of a device's. One that was made here goes away with it; one that was
+/// there before stays.
+package final class TapDevice: NetworkBackend {
+    /// As the host knows it.
+    package let name: String
+    package let offloads: NetworkOffloads
+    package let mtu: Int
+    package var queues: [any NetworkQueue] { taps }
+    private let taps: [TapQueue]
+    /// How many of the queues are attached.
+    private let active: Mutex<Int>
+
+    private static let path = "/dev/net/tun"
+
+    /// Joins the tap, or makes it, and brings it up.
+    ///
+    /// - Parameters:
+    ///   - mtu: nil: the tap's own, or for one that is made the bridge's.
+    ///   - queues: at least one is made.
+    ///   - usesOffloads: false: none are offered.
+    package init(
+        _ tap: NetworkSource.Tap, mtu: Int? = nil, queues: Int = 1, usesOffloads: Bool = true
+    ) throws(NetworkError) {
+        let isNew = tap.name.map { HostInterface.index(of: $0) == nil } ?? true
+        if let bridge = tap.bridge, HostInterface.index(of: bridge) == nil {
+            throw NetworkError("there is no bridge \(bridge) on this host")
+        }
+        var taps = [try Self.join(tap.name ?? "hvtap%d", wantsQueues: queues > 1, isNew: isNew)]
+        let name = taps[0].name
+        while taps.count < queues { taps.append(try Self.join(name, wantsQueues: true, isNew: isNew)) }
+        self.name = name
+        self.taps = taps
+        active = Mutex(taps.count)
+        self.mtu = try Self.configure(name, tap, mtu: mtu, isNew: isNew)
+        offloads = usesOffloads ? Self.knownOffloads(taps[0]) : []
+        do throws(Errno) {
+            try Self.set([], on: taps)
+        } catch {
+            throw NetworkError("the tap \(name) does not take its settings: \(error)")
+        }
+    }
+
+    private static func join(_ name: String, wantsQueues: Bool, isNew: Bool) throws(NetworkError) -> TapQueue {
+        let descriptor: FileDescriptor
+        do throws(Errno) {
+            descriptor = try FileDescriptor(opening: path, O_RDWR | O_NONBLOCK)
+        } catch {
+            throw NetworkError("\(path) can't be opened: \(error)")
+        }
+        var joined = hv_interface_name()
+        if hv_tap_join(descriptor.raw, name, wantsQueues ? 1 : 0, &joined) != 0 {
+            let error = Errno.last
+            // A tap that knows several queues wants to be joined so, also for one.
+            guard error.code == EINVAL, !wantsQueues, !isNew,
+                hv_tap_join(descriptor.raw, name, 1, &joined) == 0
+            else { throw refusal(error, name, wantsQueues: wantsQueues, isNew: isNew) }
+        }
+        if hv_tap_set_headers(descriptor.raw) != 0 {
+            throw NetworkError("the tap \(name) knows no headers of virtio 1: \(Errno.last)")
+        }
+        let text = withUnsafeBytes(of: joined) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        return TapQueue(name: text, consume descriptor)
+    }
+
+    private static func refusal(_ error: Errno, _ name: String, wantsQueues: Bool, isNew: Bool) -> NetworkError {
+        switch error.code {
+        case EPERM where isNew: NetworkError("a tap can't be made without the capability CAP_NET_ADMIN")
+        case EPERM: NetworkError("the tap \(name) belongs to another user, and CAP_NET_ADMIN is missing")
+        case EBUSY: NetworkError("the tap \(name) is in use by another program")
+        case EINVAL where !isNew && wantsQueues:
+            NetworkError(
+                "\(name) is no tap with several queues (ip tuntap add mode tap multi_queue): give it one queue")
+        case EINVAL where !isNew: NetworkError("\(name) is no tap")
+        default: NetworkError("the tap \(name) can't be used: \(error)")
+        }
+    }
+
+    /// - Returns: the MTU.
+    private static func configure(
+        _ name: String, _ tap: NetworkSource.Tap, mtu: Int?, isNew: Bool
+    ) throws(NetworkError) -> Int {
+        var step = "can't be asked about"
+        do throws(Errno) {
+            let interface = try HostInterface(name)
+            let before = try interface.mtu
+            var wanted = mtu ?? before
+            if mtu == nil, isNew, let bridge = tap.bridge { wanted = try HostInterface(bridge).mtu }
+            if wanted != before {
+                step = "can't have an MTU of \(wanted)"
+                try interface.setMTU(wanted)
+            }
+            if let bridge = tap.bridge {
+                step = "can't be made a port of \(bridge)"
+                try interface.join(bridge: bridge)
+            }
+            step = "can't be brought up"
+            try interface.bringUp()
+            return wanted
+        } catch {
+            throw NetworkError("the tap \(name) \(step): \(error)")
+        }
+    }
+
+    // MARK: Settings
+
+    /// Linux before 6.2 knows no segmentation of UDP.
+    private static func knownOffloads(_ tap: TapQueue) -> NetworkOffloads {
+        let choices: [NetworkOffloads] = [
+            [.checksum, .tcp4, .tcp6, .udp], [.checksum, .tcp4, .tcp6], [.checksum],
+        ]
+        return choices.first { hv_tap_set_offloads(tap.descriptor, $0.tapBits) == 0 } ?? []
+    }
+
+    private static func set(_ offloads: NetworkOffloads, on taps: [TapQueue]) throws(Errno) {
+        // They are the interface's, whichever queue is asked.
+        guard let first = taps.first else { return }
+        try retryingInterrupts { hv_tap_set_offloads(first.descriptor, offloads.tapBits) }
+    }
+
+    package func setReceiveOffloads(_ offloads: NetworkOffloads) throws(Errno) {
+        try Self.set(offloads.intersection(self.offloads), on: taps)
+    }
+
+    package func setActive(queues count: Int) throws(Errno) {
+        let wanted = min(max(count, 1), taps.count)
+        try active.withLock { (now) throws(Errno) in
+            // Only a tap with several queues knows them as such.
+            while now != wanted {
+                let tap = taps[now < wanted ? now : now - 1]
+                try retryingInterrupts { hv_tap_attach_queue(tap.descriptor, now < wanted ? 1 : 0) }
+                now += now < wanted ? 1 : -1
+            }
+        }
+    }
+}
+
+extension NetworkOffloads {
+    fileprivate var tapBits: UInt32 {
+        guard contains(.checksum) else { return 0 }
+        return HV_TUN_CSUM | (contains(.tcp4) ? HV_TUN_TSO4 : 0) | (contains(.tcp6) ? HV_TUN_TSO6 : 0)
+            | (contains(.udp) ? HV_TUN_USO : 0)
+    }
+}
+
+/// One queue of a tap.
+final class TapQueue: NetworkQueue {
+    let name: String
+    private let file: FileDescriptor
+
+    init(name: String, _ file: consuming FileDescriptor) {
+        self.name = name
+        self.file = file
+    }
+
+    var descriptor: Int32 { file.raw }
+
+    func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
+        try retryingInterrupts { writev(file.raw, parts.baseAddress, Int32(clamping: parts.count)) }
+    }
+
+    func receive(_ buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int? {
+        do throws(Errno) {
+            return try retryingInterrupts { read(file.raw, buffer.baseAddress, buffer.count) }
+        } catch {
+            if error.code == EAGAIN { return nil }
+            throw error
+        }
+    }
+}

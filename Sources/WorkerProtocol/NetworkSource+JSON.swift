@@ -1,0 +1,66 @@
+import JSON
+import NetworkBackends
+
+/// A network interface in launch files and in the state store: members are only ever added.
+extension NetworkSource {
+    package var json: JSONValue {
+        var object: JSONObject = [
+            "id": .string(id), "allowsSpoofing": .bool(allowsSpoofing), "offloads": .bool(offloads),
+        ]
+        object["mac"] = mac.map { .string($0.description) }
+        var tap = JSONObject()
+        tap["name"] = self.tap.name.map(JSONValue.string)
+        tap["bridge"] = self.tap.bridge.map(JSONValue.string)
+        object["tap"] = .object(tap)
+        object["mtu"] = mtu.map { JSONValue($0) }
+        object["queues"] = queues.map { JSONValue($0) }
+        object["bytesPerSecond"] = rateLimit?.bytesPerSecond.map { JSONValue($0) }
+        object["packetsPerSecond"] = rateLimit?.packetsPerSecond.map { JSONValue($0) }
+        return .object(object)
+    }
+
+    package init(_ json: JSONValue) throws(MessageError) {
+        let fields = Fields(json)
+        self.init(id: try fields.string("id"))
+        if let text = try fields.optionalString("mac") {
+            guard let mac = MACAddress(text) else { throw MessageError("mac: \(text) is none") }
+            self.mac = mac
+        }
+        let tap = Fields(json["tap"] ?? .object(JSONObject()))
+        self.tap = Tap(name: try tap.optionalString("name"), bridge: try tap.optionalString("bridge"))
+        mtu = try Self.number(fields, "mtu", Self.mtus)
+        queues = try Self.number(fields, "queues", Self.queueCounts)
+        allowsSpoofing = try fields.bool("allowsSpoofing")
+        offloads = try fields.bool("offloads")
+        let bytes = try fields.optionalUInt64("bytesPerSecond")
+        let packets = try fields.optionalUInt64("packetsPerSecond")
+        if bytes != nil || packets != nil {
+            rateLimit = RateLimit(bytesPerSecond: bytes, packetsPerSecond: packets)
+        }
+    }
+
+    private static func number(
+        _ fields: Fields, _ name: String, _ range: ClosedRange<Int>
+    ) throws(MessageError) -> Int? {
+        guard let value = try fields.optionalUInt64(name) else { return nil }
+        guard let number = Int(exactly: value), range.contains(number) else {
+            throw MessageError("\(name): \(value) is none of \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    /// A list of interfaces; none where there is no list, as before there were networks.
+    package static func list(_ json: JSONValue?) throws(MessageError) -> [NetworkSource] {
+        guard let json, !json.isNull else { return [] }
+        guard let elements = json.array else {
+            throw MessageError("networkInterfaces: must be a list, not \(json.kindName)")
+        }
+        guard elements.count <= maximumCount else {
+            throw MessageError(
+                "networkInterfaces: \(elements.count), more than the \(maximumCount) that a VM can have")
+        }
+        var interfaces: [NetworkSource] = []
+        for element in elements { interfaces.append(try NetworkSource(element)) }
+        return interfaces
+    }
+}

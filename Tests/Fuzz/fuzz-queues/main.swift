@@ -1,0 +1,4 @@
+import DeviceFuzzing
+import FuzzDriver
+
+FuzzDriver.run(QueueFuzzing.run)
