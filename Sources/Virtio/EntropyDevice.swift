@@ -58,10 +58,8 @@ package final class EntropyDevice: VirtioDevice {
     private static func serve(_ running: inout Running?) throws(VirtQueueError) -> Bool {
         guard var state = running else { return false }
         defer { running = state }
-        while let chain = try state.queue.next() {
-            try state.queue.complete(chain, written: try fill(chain.writable, state.memory))
-        }
-        return try state.queue.needsInterrupt()
+        let memory = state.memory
+        return try state.queue.serve { (chain) throws(VirtQueueError) in try fill(chain.writable, memory) }
     }
 
     private static func fill(_ segments: [GuestSegment], _ memory: GuestMemory) throws(VirtQueueError) -> UInt32 {

@@ -43,7 +43,7 @@ struct TapTests {
             refused(.init(name: "lo"), "lo is no tap")
             refused(.init(name: "lo"), queues: 2, "no tap with several queues")
             refused(.init(bridge: "none"), "no bridge none")
-            refused(.init(bridge: "lo"), "can't be made a port of lo")
+            refused(.init(bridge: "lo"), mtu: 1500, "can't be made a port of lo")
             refused(.init(name: "t9"), mtu: 1 << 20, "can't have an MTU of 1048576")
             // A tap with one queue has one user.
             let tap = try TapDevice(.init(name: "t0"))

@@ -93,6 +93,36 @@ import Testing
         #expect(try driver.memory.load(field, as: UInt16.self) == (isPacked ? 0 : 40))
     }
 
+    /// A device that serves at once asks to be notified of the next chain, too; with an event index the driver would
+    /// be silent otherwise.
+    @Test func servingAsksForTheNextNotification() throws {
+        var driver = try Self.bench(8, false)
+        var queue = try driver.device(eventIndex: true)
+        for round in 1...3 {
+            try driver.add(readable: [segment(1)], writable: [])
+            _ = try queue.serve { _ in 0 }
+            let event = try driver.memory.load(TestDriver.deviceArea + 4 + 8 * 8, as: UInt16.self)
+            #expect(event == round)
+        }
+    }
+
+    /// A driver that adds a chain for each that is carried out keeps no thread.
+    @Test(arguments: [false, true]) func servingEnds(_ isPacked: Bool) throws {
+        let driver = try Self.bench(4, isPacked)
+        var queue = try driver.device()
+        var other = driver
+        try other.add(readable: [segment(1)], writable: [])
+        var served = 0
+        #expect(throws: VirtQueueError.self) {
+            _ = try queue.serve { (_) throws(VirtQueueError) in
+                served += 1
+                do { try other.add(readable: [segment(1)], writable: []) } catch { throw VirtQueueError("\(error)") }
+                return 0
+            }
+        }
+        #expect(served == 256)
+    }
+
     @Test func layoutsAreChecked() throws {
         let memory = try GuestMemory(size: 2 << 20)
         func make(_ change: (inout VirtQueueLayout) -> Void, packed: Bool = false) throws -> VirtQueue {

@@ -123,12 +123,11 @@ package final class MemoryDevice: VirtioDevice {
     private func serve(_ state: inout State) throws(VirtQueueError) -> Bool {
         guard var queue = state.queue, let memory = state.memory else { return false }
         defer { state.queue = queue }
-        while let chain = try queue.next() {
+        let requested = state.requested
+        return try queue.serve { (chain) throws(VirtQueueError) in
             let bytes = try chain.copy(MemoryRequest.size, from: memory)
-            let answer = perform(MemoryRequest(bytes), requested: state.requested)
-            try queue.complete(chain, written: try chain.answer(answer.bytes, in: memory))
+            return try chain.answer(perform(MemoryRequest(bytes), requested: requested).bytes, in: memory)
         }
-        return try queue.needsInterrupt()
     }
 
     private func perform(_ request: MemoryRequest, requested: UInt64) -> MemoryRequest.Answer {

@@ -34,9 +34,10 @@ traffic() { # traffic WHAT
     check "$1: the guest reaches the host" answers ' 0% packet loss' 'ping -c 3 -W 20 10.7.0.1'
     check "$1: the host reaches the guest" loses_nothing 10.7.0.2
     # Not wget: Debian's static busybox looks up the port's name in it, and dies of that without the C library's files.
+    # Its nc ends where the other side has nothing more to say: the guest's standard input stays open.
     nc -l -p 8000 </run/data >/dev/null &
     check "$1: 64 MiB come down whole" answers "^$sum" \
-        'nc 10.7.0.1 8000 </dev/null >/tmp/data; sha256sum </tmp/data' 300
+        '[ -p /tmp/open ] || mkfifo /tmp/open; nc 10.7.0.1 8000 <>/tmp/open >/tmp/data; sha256sum </tmp/data' 300
     send linux 'httpd -p 80 -h /tmp; echo serves-$((3*5))'
     check "$1: the guest serves" wait_console linux '^serves-15'
     check "$1: 64 MiB go up whole" fetched
