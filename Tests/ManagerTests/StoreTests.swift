@@ -82,13 +82,15 @@ import Testing
         full.specification.restart.maximumDelay = 7.5
         full.restarts = RestartState(count: 3, next: 99)
         let stored = full
-        let operation = StoredOperation(
+        var operation = StoredOperation(
             resource: OperationResource(
                 id: "op-1", verb: .shutdown, vmID: "full", status: .failed,
                 error: ServiceError(.deadlineExceeded, "too late", field: "/f", expected: "e"), createdAt: 1,
                 endedAt: 2), timeout: 1.5)
+        operation.resource.disk = "data"
+        operation.isForced = true
         let (store, _) = try StateStore.open(directory: directory.path)
-        try await store.write { transaction throws(StoreError) in
+        try await store.write { [operation] transaction throws(StoreError) in
             try transaction.putVM(stored)
             try transaction.putOperation(operation)
             try transaction.usePartitionID(9)

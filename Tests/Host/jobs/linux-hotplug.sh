@@ -104,8 +104,10 @@ check "a disk is attached by the next server" attach
 check "and taken away by force" begin DELETE "$disks/data?force=true"
 check "at once" ended succeeded
 check "the guest survives that" answers '^alive-12' 'sleep 1; echo alive-$((3*4))'
-send linux 'sync; poweroff -f'
-check "the guest powers off" wait_state linux stopped
+# By force, too: Linux 6.1 waits for ever for a virtio device that was taken away when it powers off (docs/status.md).
+verb linux stop >/dev/null
+check "the VM is stopped" wait_state linux stopped
+mark linux
 check "a disk of a VM that is off is attached at once" attach
 check "and is there when it starts" verb linux start
 check "the guest boots with it" wait_console linux 'GUEST-ROOT-OK /dev/vda ext4'
