@@ -232,7 +232,7 @@ let package = Package(
             "MachineTests",
             [
                 "VirtualMachine", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "BootLoader", "Hypervisor",
-                "HypercallABI", "LinuxSystem",
+                "HypercallABI", "BlockStorage", "LinuxSystem",
             ]),
         test("BootLoaderTests", ["BootLoader", "GuestMemory", "HypercallABI", "LinuxSystem"]),
         test(

@@ -36,10 +36,18 @@ package final class RateLimiter: Sendable {
 
     /// nil: as much as comes.
     package init(bytesPerSecond: UInt64?, operationsPerSecond: UInt64?) {
-        state = Mutex(
-            State(
-                bytes: bytesPerSecond.map { Bucket(rate: max($0, 1)) },
-                operations: operationsPerSecond.map { Bucket(rate: max($0, 1)) }))
+        state = Mutex(Self.state(bytesPerSecond, operationsPerSecond))
+    }
+
+    /// Another limit from now on; what was granted before does not count against it.
+    package func change(bytesPerSecond: UInt64?, operationsPerSecond: UInt64?) {
+        state.withLock { $0 = Self.state(bytesPerSecond, operationsPerSecond) }
+    }
+
+    private static func state(_ bytesPerSecond: UInt64?, _ operationsPerSecond: UInt64?) -> State {
+        State(
+            bytes: bytesPerSecond.map { Bucket(rate: max($0, 1)) },
+            operations: operationsPerSecond.map { Bucket(rate: max($0, 1)) })
     }
 
     /// Asks for one operation with so many bytes.

@@ -1,3 +1,4 @@
+import BlockStorage
 import JSON
 import PartitionManager
 
@@ -24,6 +25,21 @@ package protocol ManagementAPI: StorageAPI {
     func begin(
         _ verb: OperationResource.Verb, vm id: String, timeout: Double?
     ) async throws(ServiceError) -> OperationResource
+
+    // Disks
+    /// - Throws: `.notFound` for the VM and for the disk.
+    func disk(_ disk: String, of id: String) throws(ServiceError) -> DiskSource
+    /// Gives a VM a disk, whether it runs or not.
+    func attachDisk(_ disk: DiskSource, to id: String) async throws(ServiceError) -> OperationResource
+    /// Takes a disk from a VM. One that runs is asked to eject it and has `timeout` seconds (nil: the default), unless
+    /// `force`.
+    func detachDisk(
+        _ disk: String, of id: String, force: Bool, timeout: Double?
+    ) async throws(ServiceError) -> OperationResource
+    /// Changes what a disk may do, also while its VM runs.
+    func limitDisk(
+        _ disk: String, of id: String, _ limit: DiskSource.RateLimit?
+    ) async throws(ServiceError) -> DiskSource
 
     // Operations
     func listOperations(vm: String?, after: String?, limit: Int) -> (operations: [OperationResource], more: Bool)

@@ -6,8 +6,11 @@ import PartitionManager
 extension ManagementService {
     /// - Throws: `.invalidImage` with the first disk whose image can't be used at all.
     func checkDisks(_ specification: VMSpecification) async throws(ServiceError) {
-        guard !manager.hypervisor.isSimulated, !specification.disks.isEmpty else { return }
-        let disks = specification.disks
+        try await checkDisks(specification.disks)
+    }
+
+    private func checkDisks(_ disks: [DiskSource]) async throws(ServiceError) {
+        guard !manager.hypervisor.isSimulated, !disks.isEmpty else { return }
         let registry = manager.storage.registry
         let failure: ServiceError? = await imageReader.run {
             for (index, disk) in disks.enumerated() {

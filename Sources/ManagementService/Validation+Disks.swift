@@ -31,7 +31,8 @@ extension Validation {
         }
     }
 
-    private static func check(_ disk: DiskSource, field: String) throws(ServiceError) {
+    /// A disk by itself; `field` is the pointer to it.
+    static func check(_ disk: DiskSource, field: String) throws(ServiceError) {
         do throws(ServiceError) {
             try check(id: disk.id)
         } catch {

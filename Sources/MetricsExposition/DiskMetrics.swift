@@ -7,7 +7,9 @@ extension MetricsExposition {
     /// What guests did with their disks in their current or last runs.
     static func writeDisks(_ snapshot: MetricsSnapshot, to output: inout PrometheusText) {
         let disks = snapshot.vms.flatMap { vm, statistics in
-            zip(vm.specification.disks, statistics?.disks ?? []).map { (vm: vm.id, disk: $0.id, counters: $1) }
+            vm.specification.disks.compactMap { disk in
+                statistics?.disks[disk.id].map { (vm: vm.id, disk: disk.id, counters: $0) }
+            }
         }
         func perOperation(_ name: String, _ help: String, _ values: (DiskCounters) -> [(String, UInt64)]) {
             output.family(name, .counter, help)

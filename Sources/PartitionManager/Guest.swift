@@ -1,3 +1,4 @@
+import BlockStorage
 import Hypervisor
 import WorkerProtocol
 
@@ -50,6 +51,10 @@ package enum GuestEvent: Sendable {
     case rebooted
     /// The guest's kernel panicked and goes on with its crash kernel.
     case crashKernelLoaded
+    /// The disk with this id is gone: the guest ejected it, or it was taken away.
+    case diskEjected(String)
+    /// The disks that the guest has, told whenever contact to it is made.
+    case disks([DiskSource])
     case ended(GuestEnd)
 }
 
@@ -70,6 +75,16 @@ package protocol GuestDriver: Sendable {
     func stop() async throws(GuestError)
     /// Gives bytes to the serial port. Returns how many were taken; fewer when the guest does not read.
     func writeConsole(_ bytes: [UInt8]) async throws(GuestError) -> Int
+    /// Gives the guest a disk; one that it has already is left alone.
+    func attachDisk(_ disk: DiskSource) async throws(GuestError)
+    /// Asks the guest to eject a disk, or takes it away. `GuestEvent.diskEjected` follows when it is gone.
+    func detachDisk(_ id: String, force: Bool) async throws(GuestError)
+    /// Takes back that the guest shall eject the disk. A guest that has taken note may still do it.
+    ///
+    /// - Throws: where the disk is gone.
+    func keepDisk(_ id: String) async throws(GuestError)
+    /// Changes what a disk may do.
+    func limitDisk(_ id: String, _ limit: DiskSource.RateLimit?) async throws(GuestError)
     /// Asks the guest to come to so many bytes of memory. It does so in its own time, or not.
     func setMemory(size: UInt64) async throws(GuestError)
     /// The counters as they are now. Never waits for the guest or its worker.
@@ -115,8 +130,8 @@ package struct GuestStatistics: Sendable, Equatable {
     package var memoryDeposited: UInt64 = 0
     package var hypercalls: [HypercallCount] = []
     package var reboots: UInt64 = 0
-    /// In the order of the VM's disks.
-    package var disks: [DiskCounters] = []
+    /// By the disks' ids.
+    package var disks: [String: DiskCounters] = [:]
     /// In the order of the VM's network interfaces.
     package var networkInterfaces: [NetworkCounters] = []
 

@@ -126,6 +126,7 @@ package struct VMResource: Sendable, Equatable {
 package struct OperationResource: Sendable, Equatable {
     package enum Verb: String, Sendable, CaseIterable {
         case start, stop, shutdown, pause, resume, reset, delete
+        case attachDisk, detachDisk
         // Of an image and of a volume.
         case importImage, createVolume
 
@@ -145,6 +146,8 @@ package struct OperationResource: Sendable, Equatable {
     package var error: ServiceError?
     package var createdAt: UInt64
     package var endedAt: UInt64?
+    /// The disk that is attached or detached.
+    package var disk: String?
 
     package init(
         id: String, verb: Verb, vmID: String, status: Status, error: ServiceError?, createdAt: UInt64, endedAt: UInt64?
@@ -166,12 +169,12 @@ package struct EventRecord: Sendable, Equatable {
     /// Nanoseconds since 1970.
     package var time: UInt64
     /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `vm.crash-kernel-loaded`,
-    /// `vm.restart-scheduled`, `operation.created`, `operation.ended`, and `created`, `updated` and `deleted` of `image.`
+    /// `vm.restart-scheduled`, `vm.disk-ejected`, `operation.created`, `operation.ended`, and `created`, `updated` and `deleted` of `image.`
     /// and `volume.`.
     package var type: String
     /// Empty where it is about no VM.
     package var vmID: String
-    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`, `image`, `volume`.
+    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`, `disk`, `image`, `volume`.
     package var details: JSONObject
 
     package init(sequence: UInt64, time: UInt64, type: String, vmID: String, details: JSONObject) {

@@ -8,6 +8,8 @@ struct Request: Sendable {
     var body: [UInt8]
     /// What `{id}` of the route's template stands for; empty where the template has none.
     var id: String
+    /// The same of the template's other name, such as `{diskId}`.
+    var item = ""
 
     /// The query, held to the names the route declares.
     var query: Query

@@ -131,7 +131,7 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         case .options(let template, let allow):
             routeName = template
             plan = .answer(Response(status: 204).with("Allow", allow))
-        case .route(let route, let id):
+        case .route(let route, let names):
             routeName = route.template
             try OriginRule.check(method, headers)
             try Self.checkMediaType(route, headers)
@@ -143,7 +143,9 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
             let pace = UploadPace(core.configuration)
             if case .stream = route.body { self.pace = pace }
             let query = try Query(target.query, allowed: route.query)
-            let request = Request(method: method, target: target, headers: headers, body: [], id: id, query: query)
+            let request = Request(
+                method: method, target: target, headers: headers, body: [], id: names.id, item: names.item,
+                query: query)
             guard case .upload(let handler) = route.handler else {
                 plan = .run(route, request)
                 return

@@ -77,25 +77,31 @@ struct Route: Sendable {
         verb = parts.count > 1 ? String(parts[1]) : nil
     }
 
-    /// The value of `{id}` (empty where there is none) when the target's path is this route's; nil otherwise.
-    func match(_ target: RequestTarget) -> String? {
-        guard target.verb == verb, target.segments.count == segments.count else { return nil }
+    /// What the template's `{id}` and its other name, such as `{diskId}`, stand for; empty where there are none.
+    struct Identifiers: Sendable {
         var id = ""
+        var item = ""
+    }
+
+    /// The names' values when the target's path is this route's; nil otherwise.
+    func match(_ target: RequestTarget) -> Identifiers? {
+        guard target.verb == verb, target.segments.count == segments.count else { return nil }
+        var names = Identifiers()
         for (wanted, given) in zip(segments, target.segments) {
-            if wanted == "{id}" {
+            if wanted.hasPrefix("{") {
                 guard !given.isEmpty else { return nil }
-                id = given
+                if wanted == "{id}" { names.id = given } else { names.item = given }
             } else if wanted != given {
                 return nil
             }
         }
-        return id
+        return names
     }
 }
 
 /// What becomes of a target and a method.
 enum RouteMatch: Sendable {
-    case route(Route, id: String)
+    case route(Route, Route.Identifiers)
     /// `OPTIONS` on a path that exists.
     case options(template: String, allow: String)
     case wrongMethod(template: String, allow: String)
@@ -109,8 +115,8 @@ extension Route {
         var methods: [String] = []
         var template = ""
         for route in table {
-            guard let id = route.match(target) else { continue }
-            if route.method == wanted { return .route(route, id: id) }
+            guard let names = route.match(target) else { continue }
+            if route.method == wanted { return .route(route, names) }
             methods.append(route.method)
             if route.method == "GET" { methods.append("HEAD") }
             template = route.template

@@ -18,6 +18,14 @@ extension Route {
         Route("POST", "/v1/vms/{id}:resume", "resumeVM", body: .json, .deferred(VerbHandlers.resume)),
         Route("POST", "/v1/vms/{id}:reset", "resetVM", body: .json, .deferred(VerbHandlers.reset)),
 
+        Route("GET", "/v1/vms/{id}/disks", "listDisks", .immediate(DiskHandlers.list)),
+        Route("POST", "/v1/vms/{id}/disks", "attachDisk", body: .json, .deferred(DiskHandlers.attach)),
+        Route("GET", "/v1/vms/{id}/disks/{diskId}", "getDisk", .immediate(DiskHandlers.get)),
+        Route("PATCH", "/v1/vms/{id}/disks/{diskId}", "updateDisk", body: .mergePatch, .deferred(DiskHandlers.update)),
+        Route(
+            "DELETE", "/v1/vms/{id}/disks/{diskId}", "detachDisk", query: ["timeout", "force"],
+            .deferred(DiskHandlers.detach)),
+
         Route(
             "GET", "/v1/vms/{id}/console", "readConsole", query: ["offset", "limit"], .deferred(ConsoleHandlers.read)),
         Route("POST", "/v1/vms/{id}/console", "writeConsole", body: .bytes, .deferred(ConsoleHandlers.write)),

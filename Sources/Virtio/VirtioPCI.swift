@@ -92,6 +92,13 @@ package final class VirtioPCI: Sendable {
     /// Ends the device's use of guest memory.
     package func stop() { registers.reset() }
 
+    /// As `stop`, and for good: what a processor that has still hold of the device writes starts nothing any more. When
+    /// it returns, nothing of the device touches guest memory, and no interrupt comes of it.
+    package func retire() {
+        registers.retire()
+        function.reset()
+    }
+
     // MARK: Registers
 
     /// The range of registers. Its lock orders what drivers do; signals of the device take it for a moment only.
@@ -103,7 +110,8 @@ package final class VirtioPCI: Sendable {
         private let report: @Sendable (String) -> Void
         private let transport: Mutex<VirtioTransportState>
         /// Held while the device is started, stopped or notified, so that these do not overlap.
-        private let commands = Mutex(())
+        private let commands = Mutex(Commands())
+        private struct Commands { var isRetired = false }
 
         init(
             _ device: any VirtioDevice, memory: GuestMemory, msix: MSIX, doorbells: VirtioDoorbells?,
@@ -160,12 +168,20 @@ package final class VirtioPCI: Sendable {
 
         func reset() { setStatus(0) }
 
+        func retire() {
+            commands.withLock { commands in
+                commands.isRetired = true
+                stop()
+            }
+        }
+
         func placed(at base: UInt64?) { doorbells?.move(to: base) }
 
         /// virtio 1.2, 2.1 and 3.1.1.
         private func setStatus(_ value: UInt8) {
-            commands.withLock { _ in
+            commands.withLock { commands in
                 guard value != 0 else { return stop() }
+                guard !commands.isRetired else { return }
                 let offered = device.features | VirtioFeature.common
                 let starts = transport.withLock { state -> Bool in
                     // Only a reset takes the device's own bit away.

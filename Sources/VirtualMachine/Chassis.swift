@@ -13,17 +13,28 @@ final class Chassis: Sendable {
     let serial: Serial16550
     let events: EventDevice
     let pci: PCIHostBridge
+    let slots: PCISlots
+    private let memory: GuestMemory
+    private let partition: any PartitionHotPath
     /// Further memory; nil where the guest's can't grow.
     let growth: MemoryDevice?
-    private let virtio: [VirtioPCI]
+
+    /// What a machine is told of its devices in slots: see `PCISlots`.
+    struct SlotEvents {
+        var leaving: @Sendable (SlotName) -> Void = { _ in }
+        var gone: @Sendable (SlotName) -> Void = { _ in }
+    }
 
     /// - Throws: `BusError` where two devices claim one address.
     init(
         memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [],
         networkInterfaces: [MachineNetworkInterface] = [], vpCount: Int = 1, growth: MemoryDevice? = nil,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
-        request: @escaping @Sendable (PowerRequest) -> Void, panic: @escaping @Sendable (PanicDevice.Events) -> Void
+        request: @escaping @Sendable (PowerRequest) -> Void, panic: @escaping @Sendable (PanicDevice.Events) -> Void,
+        slotEvents: SlotEvents = SlotEvents()
     ) throws {
+        self.memory = memory
+        self.partition = partition
         self.growth = growth
         ports = Bus(name: "port I/O")
         mmio = Bus(name: "MMIO")
@@ -60,23 +71,55 @@ final class Chassis: Sendable {
         try ports.insert(serial, at: UInt64(Platform.com1Port), count: Platform.com1Count)
         try ports.insert(CMOSClock(memorySize: memory.size), at: UInt64(Platform.cmosPort), count: Platform.cmosCount)
         try ports.insert(events, at: UInt64(Platform.eventPort), count: 1)
-        func onPCI(_ device: any VirtioDevice, _ classCode: (base: UInt8, sub: UInt8)) -> VirtioPCI {
-            VirtioPCI(
-                device, classCode: classCode, memory: memory, events: partition.events.map(MachineEvents.init),
-                deliver: { address, data in Self.deliver(address, data, to: partition) },
-                report: { Log.warning("a virtio driver broke a rule", ["reason": $0]) })
-        }
-        virtio =
-            [onPCI(EntropyDevice(), (base: 0xFF, sub: 0x00))]
-            + (growth.map { [onPCI($0, (base: 0x05, sub: 0x80))] } ?? [])
-            + disks.map { onPCI($0.device(vpCount: vpCount), (base: 0x01, sub: 0x80)) }
-            + networkInterfaces.map { onPCI($0.device(), (base: 0x02, sub: 0x00)) }
+        let hotplug = PCIHotplug(events: events)
+        try ports.insert(hotplug, at: UInt64(Platform.pciHotplugPort), count: Platform.pciHotplugCount)
+        slots = PCISlots(pci, hotplug, leaving: slotEvents.leaving, gone: slotEvents.gone)
         try pci.insert(PanicDevice(onEvents: panic).function)
-        for device in virtio { try pci.insert(device.function) }
+        try slots.plug(onPCI(EntropyDevice(), .other), .fixed("rng"), announced: false)
+        if let growth { try slots.plug(onPCI(growth, .memory), .fixed("memory"), announced: false) }
+        for disk in disks { try plug(disk, vpCount: vpCount, announced: false) }
+        for interface in networkInterfaces {
+            try slots.plug(onPCI(interface.device(), .network), .networkInterface(interface.id), announced: false)
+        }
+    }
+
+    /// Gives the guest a disk with a queue for each processor.
+    func plug(_ disk: MachineDisk, vpCount: Int, announced: Bool) throws(PCIError) {
+        try slots.plug(onPCI(disk.device(vpCount: vpCount), .storage), .disk(disk.id), announced: announced)
+    }
+
+    /// What a function says it is.
+    private enum ClassCode {
+        case storage, network, memory, other
+
+        var bytes: (base: UInt8, sub: UInt8) {
+            switch self {
+            case .storage: (base: 0x01, sub: 0x80)
+            case .network: (base: 0x02, sub: 0x00)
+            case .memory: (base: 0x05, sub: 0x80)
+            case .other: (base: 0xFF, sub: 0x00)
+            }
+        }
+    }
+
+    private func onPCI(_ device: any VirtioDevice, _ classCode: ClassCode) -> VirtioPCI {
+        let partition = partition
+        return VirtioPCI(
+            device, classCode: classCode.bytes, memory: memory, events: partition.events.map(MachineEvents.init),
+            deliver: { address, data in Self.deliver(address, data, to: partition) },
+            report: { Log.warning("a virtio driver broke a rule", ["reason": $0]) })
     }
 
     /// Ends what devices do with guest memory.
-    func stop() { for device in virtio { device.stop() } }
+    func stop() { slots.stop() }
+
+    /// The end of this life: nothing is on the buses any more, and no device keeps what it used. No processor may run.
+    func dismantle() {
+        slots.stop()
+        slots.removeAll()
+        ports.removeAll()
+        mmio.removeAll()
+    }
 
     private static func deliver(_ address: UInt64, _ data: UInt32, to partition: any PartitionHotPath) {
         do throws(HypervisorError) {

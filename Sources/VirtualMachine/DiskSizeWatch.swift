@@ -8,12 +8,12 @@ final class DiskSizeWatch: Sendable {
     private let thread: SystemThread
 
     /// - Throws: `Errno` where the host has no thread left.
-    init(_ disks: [MachineDisk]) throws {
+    init(_ disks: MachineDisks) throws(Errno) {
         let isEnding = Monitor(false)
         self.isEnding = isEnding
         thread = try SystemThread(name: "disk sizes") {
             while isEnding.wait(until: monotonicNanoseconds() + Self.interval, { $0 ? () : nil }) == nil {
-                for disk in disks { disk.lookAtSize() }
+                for disk in disks.all { disk.lookAtSize() }
             }
         }
     }

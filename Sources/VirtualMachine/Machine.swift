@@ -2,6 +2,7 @@ import BootLoader
 import GuestMemory
 import Hypervisor
 import LinuxSystem
+import Synchronization
 import Virtio
 import VirtualDevices
 
@@ -10,13 +11,15 @@ import VirtualDevices
 /// All methods may be called from any thread but the machine's own. A reset builds the partition again on the same
 /// memory, so nothing of the guest before it is left.
 package final class Machine: Sendable {
-    private let configuration: MachineConfiguration
+    let configuration: MachineConfiguration
     private let backend: any HypervisorBackend
-    private let observer: any MachineObserver
+    let observer: any MachineObserver
     private let memory: GuestMemory
     /// Open, and so locked, from the first life to the last.
-    private let disks: [MachineDisk]
-    private let diskSizes: DiskSizeWatch?
+    let disks: MachineDisks
+    private let diskSizes = Mutex<DiskSizeWatch?>(nil)
+    /// Held while a life is built and while disks are attached and detached, so that none of these misses the other.
+    let changes = Mutex(())
     private let networkInterfaces: [MachineNetworkInterface]
     private let monitor: Monitor<State>
 
@@ -57,22 +60,38 @@ package final class Machine: Sendable {
         } catch {
             throw MachineError("guest memory: \(error)")
         }
-        disks = try MachineDisk.open(
-            configuration.disks, directory: configuration.runDirectory, vpCount: configuration.vpCount
-        ) { [weak observer] in observer?.machineDidUse(disk: $0, $1) }
+        var disks: [MachineDisk] = []
+        for (place, source) in configuration.disks.enumerated() {
+            disks.append(
+                try MachineDisk.open(
+                    source, place: place, directory: configuration.runDirectory, vpCount: configuration.vpCount,
+                    observer: observer))
+        }
+        self.disks = MachineDisks(disks)
         networkInterfaces = try MachineNetworkInterface.open(
             configuration.networkInterfaces, lockDirectory: configuration.lockDirectory,
             vpCount: configuration.vpCount
         ) { [weak observer] in observer?.machineDidUse(networkInterface: $0, $1) }
-        do {
-            diskSizes = disks.isEmpty ? nil : try DiskSizeWatch(disks)
-        } catch {
-            throw MachineError("no thread for the disks' sizes: \(error)")
-        }
         monitor = Monitor(State())
+        if !disks.isEmpty { try watchSizes() }
         let core = try makeCore()
         monitor.withLock { $0.core = core }
     }
+
+    /// Sees to it that the images' sizes are looked at.
+    func watchSizes() throws(MachineError) {
+        try diskSizes.withLock { watch throws(MachineError) in
+            guard watch == nil else { return }
+            do throws(Errno) {
+                watch = try DiskSizeWatch(disks)
+            } catch {
+                throw MachineError("no thread for the disks' sizes: \(error)")
+            }
+        }
+    }
+
+    /// The life under way.
+    var core: MachineCore? { monitor.read { $0.core } }
 
     private func makeCore() throws(MachineError) -> MachineCore {
         let image: BootImage
@@ -82,10 +101,12 @@ package final class Machine: Sendable {
             throw MachineError("\(error)")
         }
         return try MachineCore(
-            configuration, on: backend, memory: memory, image: image, disks: disks,
+            configuration, on: backend, memory: memory, image: image, disks: disks.present,
             networkInterfaces: networkInterfaces, growth: monitor.read { $0.growth },
             output: { [observer] in observer.machineDidPrint($0) },
-            request: { [weak self] in self?.guestRequested($0) }, panic: { [weak self] in self?.guestPanicked($0) })
+            request: { [weak self] in self?.guestRequested($0) }, panic: { [weak self] in self?.guestPanicked($0) },
+            slotEvents: Chassis.SlotEvents(
+                leaving: { [weak self] in self?.deviceLeaves($0) }, gone: { [weak self] in self?.deviceIsGone($0) }))
     }
 
     // MARK: - Commands
@@ -218,8 +239,13 @@ package final class Machine: Sendable {
             case .reset:
                 do {
                     try memory.zeroAll()
-                    let next = try makeCore()
-                    monitor.withLock { $0.core = next }
+                    let dropped = try changes.withLock { _ throws(MachineError) in
+                        let dropped = disks.dropLeaving()
+                        let next = try makeCore()
+                        monitor.withLock { $0.core = next }
+                        return dropped
+                    }
+                    for id in dropped { observer.machineDidEject(disk: id) }
                     observer.machineDidReset()
                 } catch {
                     finish(.failed("the machine could not be reset: \(error)"))

@@ -94,12 +94,18 @@ package protocol MachineObserver: AnyObject, Sendable {
     func machineDidExit(vp: Int, reason: ExitReason)
     /// A request to a disk (by its place among the machine's) ended.
     func machineDidUse(disk: Int, _ account: BlockAccount)
+    /// A disk has this place from now on, 0 to 15.
+    func machineDidPlace(disk id: String, at place: Int)
+    /// The disk is gone: the guest ejected it or it was taken away, and its image is closed.
+    func machineDidEject(disk id: String)
     /// Packets went through a network interface (by its place among the machine's), or were dropped.
     func machineDidUse(networkInterface: Int, _ account: NetAccount)
 }
 
 extension MachineObserver {
     package func machineDidUse(disk: Int, _ account: BlockAccount) {}
+    package func machineDidPlace(disk id: String, at place: Int) {}
+    package func machineDidEject(disk id: String) {}
     package func machineDidUse(networkInterface: Int, _ account: NetAccount) {}
     package func machineDidLoadCrashKernel() {}
     package func machineDidDump(_ place: CoreDumpPlace, _ error: Errno?) {}

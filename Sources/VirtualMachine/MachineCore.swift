@@ -31,7 +31,8 @@ final class MachineCore: Sendable {
         growth: UInt64 = 0,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void,
-        panic: @escaping @Sendable (PanicDevice.Events) -> Void = { _ in }
+        panic: @escaping @Sendable (PanicDevice.Events) -> Void = { _ in },
+        slotEvents: Chassis.SlotEvents = Chassis.SlotEvents()
     ) throws(MachineError) {
         self.memory = memory
         do {
@@ -45,7 +46,7 @@ final class MachineCore: Sendable {
                 memory: memory, partition: partition.hotPath, disks: disks,
                 networkInterfaces: networkInterfaces, vpCount: configuration.vpCount,
                 growth: memory.growth.map { MemoryDevice($0, requested: growth, backend: partition.memoryBackend) },
-                output: output, request: request, panic: panic)
+                output: output, request: request, panic: panic, slotEvents: slotEvents)
             var processors: [any VirtualProcessor] = []
             for index in 0..<configuration.vpCount {
                 processors.append(try partition.hotPath.virtualProcessor(VPIndex(index)))
@@ -120,7 +121,7 @@ final class MachineCore: Sendable {
 
     /// Gives the partition back. No processor may run any more.
     func tearDown() {
-        chassis.stop()
+        chassis.dismantle()
         partition.destroy()
     }
 }

@@ -6,65 +6,81 @@ import Virtio
 
 /// A machine's disk: its open image, and the device of each of the machine's lives.
 final class MachineDisk: Sendable {
-    private let source: DiskSource
+    private let current: Mutex<Current>
+    /// Its place among the machine's, 0 to 15, while it is attached.
+    let place: Int
     private let image: any BlockImage
     /// One for all lives: a reset grants nothing.
     private let limiter: RateLimiter
     private let account: @Sendable (BlockAccount) -> Void
-    private let current = Mutex<BlockDevice?>(nil)
+    let id: String
+
+    private struct Current {
+        var source: DiskSource
+        var device: BlockDevice?
+    }
 
     private init(
-        _ source: DiskSource, _ image: any BlockImage, account: @escaping @Sendable (BlockAccount) -> Void
+        _ source: DiskSource, _ image: any BlockImage, place: Int, account: @escaping @Sendable (BlockAccount) -> Void
     ) {
-        self.source = source
+        id = source.id
+        self.place = place
+        current = Mutex(Current(source: source))
         self.image = image
         self.account = account
         limiter = RateLimiter(source.rateLimit)
     }
 
-    /// Opens and locks the images of all disks.
+    /// The disk as it was asked for, with the rate limit as it is now.
+    var source: DiskSource { current.withLock { $0.source } }
+
+    /// Opens and locks the image of a disk.
     ///
     /// - Parameters:
+    ///   - place: by which the observer is told of requests that ended.
     ///   - directory: where sockets are made.
     ///   - vpCount: as for `device`.
-    ///   - account: is told of each request that ended, with the disk's place among `sources`.
     /// - Throws: `MachineError` that names the disk.
     static func open(
-        _ sources: [DiskSource], directory: String, vpCount: Int,
-        account: @escaping @Sendable (Int, BlockAccount) -> Void
-    ) throws(MachineError) -> [MachineDisk] {
-        var disks: [MachineDisk] = []
-        for (index, source) in sources.enumerated() {
-            do throws(BlockStorageError) {
-                let image = try BlockImages.open(source, directory: directory, queues: vpCount)
-                disks.append(MachineDisk(source, image) { account(index, $0) })
-            } catch {
-                throw MachineError("disk '\(source.id)': \(error)")
+        _ source: DiskSource, place: Int, directory: String, vpCount: Int, observer: any MachineObserver
+    ) throws(MachineError) -> MachineDisk {
+        do throws(BlockStorageError) {
+            let image = try BlockImages.open(source, directory: directory, queues: vpCount)
+            observer.machineDidPlace(disk: source.id, at: place)
+            return MachineDisk(source, image, place: place) { [weak observer] in
+                observer?.machineDidUse(disk: place, $0)
             }
+        } catch {
+            throw MachineError("disk '\(source.id)': \(error)")
         }
-        return disks
     }
 
     /// The device for one life of the machine, with a queue for each processor.
     func device(vpCount: Int) -> BlockDevice {
-        let id = source.id
+        let id = id
         let device = BlockDevice(
             image, queues: vpCount, serial: source.serial, limiter: limiter,
             report: { Log.warning("a disk is not served", ["disk": id, "reason": $0]) }, account: account)
-        current.withLock { $0 = device }
+        current.withLock { $0.device = device }
         return device
+    }
+
+    /// Changes what it may do from now on.
+    func limit(_ limit: DiskSource.RateLimit?) {
+        current.withLock { $0.source.rateLimit = limit }
+        limiter.change(bytesPerSecond: limit?.bytesPerSecond, operationsPerSecond: limit?.operationsPerSecond)
     }
 
     /// Tells the guest where the image has another size than it had.
     func lookAtSize() {
-        guard let device = current.withLock({ $0 }) else { return }
+        guard let device = current.withLock({ $0.device }) else { return }
         do throws(BlockStorageError) {
             let before = image.byteCount
             let bytes = try device.refreshSize()
             guard image.byteCount != before else { return }
-            Log.info("a disk has another size", ["disk": source.id, "bytes": String(bytes)])
+            Log.info("a disk has another size", ["disk": id, "bytes": String(bytes)])
         } catch {
-            Log.debug("a disk's size is not known", ["disk": source.id, "reason": error.description])
+            Log.debug("a disk's size is not known", ["disk": id, "reason": error.description])
         }
     }
 }

@@ -7,6 +7,7 @@ import Virtio
 /// A machine's network interface: its tap, and the device of each of the machine's lives.
 final class MachineNetworkInterface: Sendable {
     private let source: NetworkSource
+    var id: String { source.id }
     private let mac: MACAddress
     private let tap: TapDevice
     /// One for each direction and all lives: a reset grants nothing.

@@ -27,8 +27,7 @@ extension DiskSource {
             id: try fields.string("id"), path: try fields.string("path"), format: format,
             isReadOnly: try fields.bool("readOnly"), serial: try fields.string("serial"), cache: cache,
             backing: try fields.optionalString("backing"),
-            rateLimit: bytes == nil && operations == nil
-                ? nil : RateLimit(bytesPerSecond: bytes, operationsPerSecond: operations))
+            rateLimit: RateLimit(bytesPerSecond: bytes, operationsPerSecond: operations).orNone)
         volume = try fields.optionalString("volume")
     }
 
@@ -43,4 +42,9 @@ extension DiskSource {
         for element in elements { disks.append(try DiskSource(element)) }
         return disks
     }
+}
+
+extension DiskSource.RateLimit {
+    /// Nil for one that limits nothing.
+    package var orNone: Self? { self == Self() ? nil : self }
 }

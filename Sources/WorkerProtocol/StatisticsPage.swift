@@ -16,6 +16,7 @@ import LinuxSystem
 /// | 512 | hypercalls | 64 entries of 16 bytes: count (u64), code (u16), status (u16), used (u32, 0 or 1) |
 /// | 2048 | disks | 16 entries of 64 bytes: see `DiskCounters` |
 /// | 3072 | network interfaces | 8 entries of 64 bytes: see `NetworkCounters` |
+/// | 1536, 3584 | ids of the disks at 0 to 7, at 8 to 15 | UTF-8, each zero-padded to 64 bytes; empty: no disk |
 /// | 4096 | VPs | 128 bytes each: thread id (u64), then a u64 for each `ExitReason` |
 package enum StatisticsPage {
     package static let vpCounts = 1...254
@@ -61,8 +62,10 @@ package enum StatisticsPage {
         /// Per processor, in the order of `ExitReason.allCases`.
         package var exits: [[UInt64]]
         package var hypercalls: [HypercallCount]
-        /// In the order of the VM's disks; those of places without a disk are zero.
+        /// By the disks' places; those of places without a disk are zero.
         package var disks: [DiskCounters]
+        /// The disks' ids by their places; empty where there is none, and from workers that do not tell.
+        package var diskIDs: [String]
         /// In the order of the VM's network interfaces, as `disks`.
         package var networkInterfaces: [NetworkCounters]
     }

@@ -59,6 +59,11 @@ extension StatisticsPage.Snapshot {
         disks = (0..<StatisticsPage.diskCapacity).map { disk in
             DiskCounters(words: (0..<8).map { word(StatisticsPage.diskOffset(disk) + 8 * $0) })
         }
+        diskIDs = (0..<StatisticsPage.diskCapacity).map { disk in
+            let offset = StatisticsPage.diskNameOffset(disk)
+            let id = bytes[offset..<offset + StatisticsPage.diskNameSize].prefix { $0 != 0 }
+            return String(decoding: id, as: UTF8.self)
+        }
         networkInterfaces = (0..<StatisticsPage.networkCapacity).map { interface in
             NetworkCounters(words: (0..<8).map { word(StatisticsPage.networkOffset(interface) + 8 * $0) })
         }

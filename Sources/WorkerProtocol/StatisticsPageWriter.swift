@@ -97,6 +97,22 @@ extension StatisticsPage {
             if let offset = kind.bytesOffset { hv_atomic_add_u64(place + offset, bytes) }
         }
 
+        /// A disk has this place from now on, with counters at zero; its requests begin afterwards.
+        package func setDisk(_ disk: Int, id: String) {
+            guard disk >= 0, disk < diskCapacity else { return }
+            // Without a name first: a reader takes no counters of the one before for those of this one.
+            setName(disk, [])
+            for word in 0..<8 { hv_atomic_store_u64(mapping.base + diskOffset(disk) + 8 * word, 0) }
+            setName(disk, Array(id.utf8.prefix(diskNameSize - 1)))
+        }
+
+        private func setName(_ disk: Int, _ name: [UInt8]) {
+            for index in (0..<diskNameSize).reversed() {
+                let byte = index < name.count ? name[index] : 0
+                mapping.base.storeBytes(of: byte, toByteOffset: diskNameOffset(disk) + index, as: UInt8.self)
+            }
+        }
+
         /// Adds what went through a network interface.
         package func countNetwork(_ interface: Int, _ counters: NetworkCounters) {
             guard interface >= 0, interface < networkCapacity else { return }

@@ -1,3 +1,4 @@
+import BlockStorage
 import JSON
 
 /// What goes over a worker's control socket. The worker speaks first: `hello`. Then the server sends requests, each of
@@ -58,11 +59,14 @@ package struct WorkerHello: Sendable, Equatable {
     package var startedAt: UInt64
     package var isPaused: Bool
     package var reboots: UInt64
+    /// The disks whose images it has open; nil from a worker that knows no attaching and detaching.
+    package var disks: [DiskSource]?
 
     package init(
         vmID: String, runID: String, processID: Int32, protocolVersions: [UInt64] = [UInt64(Frame.version)],
-        startedAt: UInt64, isPaused: Bool, reboots: UInt64
+        startedAt: UInt64, isPaused: Bool, reboots: UInt64, disks: [DiskSource]? = nil
     ) {
+        self.disks = disks
         self.vmID = vmID
         self.runID = runID
         self.processID = processID
@@ -73,11 +77,13 @@ package struct WorkerHello: Sendable, Equatable {
     }
 
     var json: JSONValue {
-        [
+        var object: JSONObject = [
             "vmId": .string(vmID), "runId": .string(runID), "pid": JSONValue(processID),
             "protocolVersions": .array(protocolVersions.map { JSONValue($0) }), "startedAt": JSONValue(startedAt),
             "isPaused": .bool(isPaused), "reboots": JSONValue(reboots),
         ]
+        object["disks"] = disks.map { .array($0.map(\.json)) }
+        return .object(object)
     }
 
     init(_ json: JSONValue) throws(MessageError) {
@@ -89,69 +95,7 @@ package struct WorkerHello: Sendable, Equatable {
         startedAt = try fields.uint64("startedAt")
         isPaused = try fields.bool("isPaused")
         reboots = try fields.uint64("reboots")
-    }
-}
-
-/// A command to a worker.
-package struct WorkerRequest: Sendable, Equatable {
-    package enum Method: Sendable, Equatable {
-        case pause, resume, reset, powerButton, stop, status
-        case consoleWrite([UInt8])
-        /// The guest is to come to so many bytes of memory.
-        case setMemory(UInt64)
-
-        package var name: String {
-            switch self {
-            case .pause: "pause"
-            case .resume: "resume"
-            case .reset: "reset"
-            case .powerButton: "power-button"
-            case .stop: "stop"
-            case .status: "status"
-            case .consoleWrite: "console-write"
-            case .setMemory: "set-memory"
-            }
-        }
-    }
-
-    /// The response carries the same.
-    package var id: UInt64
-    package var method: Method
-
-    package init(id: UInt64, method: Method) {
-        self.id = id
-        self.method = method
-    }
-
-    var json: JSONValue {
-        var object: JSONObject = ["id": JSONValue(id), "method": .string(method.name)]
-        switch method {
-        case .consoleWrite(let bytes): object["data"] = .string(Base64.encode(bytes))
-        case .setMemory(let size): object["size"] = JSONValue(size)
-        case .pause, .resume, .reset, .powerButton, .stop, .status: break
-        }
-        return .object(object)
-    }
-
-    init(_ json: JSONValue) throws(MessageError) {
-        let fields = Fields(json)
-        id = try fields.uint64("id")
-        let name = try fields.string("method")
-        switch name {
-        case "pause": method = .pause
-        case "resume": method = .resume
-        case "reset": method = .reset
-        case "power-button": method = .powerButton
-        case "stop": method = .stop
-        case "status": method = .status
-        case "console-write":
-            guard let bytes = Base64.decode(try fields.string("data")) else {
-                throw MessageError("data: must be Base64")
-            }
-            method = .consoleWrite(bytes)
-        case "set-memory": method = .setMemory(try fields.uint64("size"))
-        default: throw MessageError("method: \(name) is not known")
-        }
+        disks = json["disks"] == nil ? nil : try DiskSource.list(json["disks"])
     }
 }
 
@@ -213,6 +157,8 @@ package enum WorkerEvent: Sendable, Equatable {
     case rebooted
     /// The guest's kernel panicked and goes on with its crash kernel.
     case crashKernelLoaded
+    /// The disk with this id is gone: the guest ejected it, or it was taken away. Its image is closed.
+    case diskEjected(String)
     /// The guest has ended and `RunResult` is written; the process ends now.
     case ended
 
@@ -221,6 +167,7 @@ package enum WorkerEvent: Sendable, Equatable {
         case .consoleAdvanced(let total): ["event": "console-advanced", "total": JSONValue(total)]
         case .rebooted: ["event": "rebooted"]
         case .crashKernelLoaded: ["event": "crash-kernel-loaded"]
+        case .diskEjected(let id): ["event": "disk-ejected", "disk": .string(id)]
         case .ended: ["event": "ended"]
         }
     }
@@ -231,6 +178,7 @@ package enum WorkerEvent: Sendable, Equatable {
         case "console-advanced": self = .consoleAdvanced(total: try Fields(json).uint64("total"))
         case "rebooted": self = .rebooted
         case "crash-kernel-loaded": self = .crashKernelLoaded
+        case "disk-ejected": self = .diskEjected(try Fields(json).string("disk"))
         case "ended": self = .ended
         default: throw MessageError("event: \(name) is not known")
         }

@@ -113,7 +113,8 @@ final class ControlLoop {
                 .hello(
                     WorkerHello(
                         vmID: launch.vmID, runID: launch.runID, processID: getpid(), startedAt: startedAt,
-                        isPaused: machine?.isPaused ?? false, reboots: observer.statistics.reboots)))
+                        isPaused: machine?.isPaused ?? false, reboots: observer.statistics.reboots,
+                        disks: machine?.attachedDisks)))
             watch(client)
         } catch {
             Log.warning("a connection could not be accepted: \(error)")
@@ -156,6 +157,7 @@ final class ControlLoop {
         case .stop: machine.stop()
         case .status: return .status(isPaused: machine.isPaused, consoleTotal: observer.ring.total)
         case .consoleWrite(let bytes): return .taken(UInt64(machine.receive(bytes)))
+        case .attachDisk, .detachDisk, .keepDisk, .limitDisk: return perform(method, on: machine)
         case .setMemory(let size):
             do throws(MachineError) {
                 try machine.setMemory(size: size)
@@ -164,6 +166,25 @@ final class ControlLoop {
             }
         }
         return .done
+    }
+
+    /// What is done to disks. `machineDidEject` tells when a disk is gone.
+    private func perform(_ method: WorkerRequest.Method, on machine: Machine) -> WorkerResponse.Result {
+        let (id, isThere): (String, Bool)
+        switch method {
+        case .attachDisk(let disk):
+            do throws(MachineError) {
+                try machine.attach(disk)
+                return .done
+            } catch {
+                return .failed(error.description)
+            }
+        case .detachDisk(let disk, let force): (id, isThere) = (disk, machine.detach(disk, force: force))
+        case .keepDisk(let disk): (id, isThere) = (disk, machine.keep(disk))
+        case .limitDisk(let disk, let limit): (id, isThere) = (disk, machine.limit(disk, limit))
+        default: return .failed("\(method.name) is not about a disk")
+        }
+        return isThere ? .done : .failed("there is no disk '\(id)' any more")
     }
 
     // MARK: News
@@ -197,6 +218,7 @@ final class ControlLoop {
     private func refresh() {
         nextRefresh = monotonicNanoseconds() + Self.refreshInterval
         guard let machine, let backend else { return }
+        machine.remindOfEvents()
         observer.statistics.setMemoryMapped(machine.memoryMapped)
         observer.statistics.setMemoryDeposited(machine.memoryDeposited)
         observer.statistics.setPaused(machine.isPaused)

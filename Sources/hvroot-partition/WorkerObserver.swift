@@ -64,6 +64,13 @@ final class WorkerObserver: MachineObserver {
 
     func machineDidExit(vp: Int, reason: ExitReason) { statistics.countExit(vp: vp, reason: reason) }
 
+    func machineDidPlace(disk id: String, at place: Int) { statistics.setDisk(place, id: id) }
+
+    func machineDidEject(disk id: String) {
+        news.withLock { $0.events.append(.diskEjected(id)) }
+        wake.signal()
+    }
+
     func machineDidUse(disk: Int, _ account: BlockAccount) {
         let kind: DiskCounters.Kind =
             switch account.kind {

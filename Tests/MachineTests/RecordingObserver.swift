@@ -10,6 +10,7 @@ final class RecordingObserver: MachineObserver {
         var end: MachineEnd?
         var exits: [ExitReason: Int] = [:]
         var threads: [Int: Int32] = [:]
+        var ejected: [String] = []
     }
 
     let record = Monitor(Record())
@@ -21,6 +22,16 @@ final class RecordingObserver: MachineObserver {
     func machineDidEnd(_ end: MachineEnd) { record.withLock { $0.end = end } }
     func machineDidStart(vp: Int, thread: Int32) { record.withLock { $0.threads[vp] = thread } }
     func machineDidExit(vp: Int, reason: ExitReason) { record.withLock { $0.exits[reason, default: 0] += 1 } }
+
+    func machineDidEject(disk id: String) { record.withLock { $0.ejected.append(id) } }
+
+    var ejected: [String] { record.withLock { $0.ejected } }
+
+    /// Waits until so many disks are gone; all that are, where they do not come.
+    func waitForEjections(_ count: Int) -> [String] {
+        record.wait(until: monotonicNanoseconds() + Self.limit) { $0.ejected.count >= count ? $0.ejected : nil }
+            ?? ejected
+    }
 
     var console: String { record.withLock { String(decoding: $0.console, as: UTF8.self) } }
 

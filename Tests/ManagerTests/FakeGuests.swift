@@ -1,3 +1,4 @@
+import BlockStorage
 import Hypervisor
 import PartitionManager
 import Synchronization
@@ -11,6 +12,7 @@ final class FakeGuest: GuestDriver {
         var commands: [String] = []
         var end: GuestEnd?
         var typed: [UInt8] = []
+        var disks: [DiskSource] = []
     }
 
     let runID: String
@@ -22,7 +24,10 @@ final class FakeGuest: GuestDriver {
         runID = launch.runID
         partitionID = launch.partitionID
         self.world = world
+        state.withLock { $0.disks = launch.disks }
     }
+
+    var disks: [DiskSource] { state.withLock { $0.disks } }
 
     var isPaused: Bool { state.withLock { $0.isPaused } }
     var commands: [String] { state.withLock { $0.commands } }
@@ -68,6 +73,29 @@ final class FakeGuest: GuestDriver {
         emit(.consoleAdvanced)
         return bytes.count
     }
+    func attachDisk(_ disk: DiskSource) async throws(GuestError) {
+        try await command("attach") { $0.disks.append(disk) }
+    }
+    func detachDisk(_ id: String, force: Bool) async throws(GuestError) {
+        try await command(force ? "unplug" : "detach")
+        if force || world.behaviour.withLock({ $0.ejectsDisks }) { eject(id) }
+    }
+    func keepDisk(_ id: String) async throws(GuestError) {
+        try await command("keep")
+        if !disks.contains(where: { $0.id == id }) { throw GuestError("there is no disk") }
+    }
+    func limitDisk(_ id: String, _ limit: DiskSource.RateLimit?) async throws(GuestError) {
+        try await command("limit") { state in
+            for index in state.disks.indices where state.disks[index].id == id { state.disks[index].rateLimit = limit }
+        }
+    }
+    /// As the guest does it by itself.
+    func eject(_ id: String) {
+        state.withLock { $0.disks.removeAll { $0.id == id } }
+        emit(.diskEjected(id))
+    }
+    /// As a worker does whenever it is spoken to anew.
+    func tellDisks() { emit(.disks(disks)) }
     func statistics() -> GuestStatistics {
         var statistics = GuestStatistics()
         statistics.consoleBytes = UInt64(typed.count)
@@ -81,6 +109,7 @@ final class FakeWorld: GuestLauncher {
     struct Behaviour {
         var answersPowerButton = true
         var answersStop = true
+        var ejectsDisks = true
         var failing: Set<String> = []
         var hanging: Set<String> = []
         var launchFailure: GuestFailure?
@@ -132,6 +161,7 @@ final class FakeWorld: GuestLauncher {
         }
         if let end = guest.ended { return .ended(end) }
         guest.listen(events)
+        guest.tellDisks()
         return .running(guest, isPaused: guest.isPaused)
     }
 }

@@ -12,10 +12,16 @@ import Testing
             .running,
             [
                 "start": "holds", "stop": "proceed", "shutdown": "proceed", "pause": "proceed", "resume": "holds",
-                "reset": "proceed",
+                "reset": "proceed", "attachDisk": "proceed", "detachDisk": "proceed",
             ]
         ),
-        (.paused, ["stop": "proceed", "pause": "holds", "resume": "proceed"]),
+        (
+            .paused,
+            [
+                "stop": "proceed", "pause": "holds", "resume": "proceed", "attachDisk": "proceed",
+                "detachDisk": "proceed",
+            ]
+        ),
         (.stopped, ["start": "proceed", "stop": "holds", "shutdown": "holds"]),
         (.failed, ["start": "proceed", "stop": "holds", "shutdown": "holds"]),
     ])

@@ -12,7 +12,7 @@ import Testing
         let (store, state) = try StateStore.open(directory: directory.path)
         #expect(state.installID.count == 32 && state.lastPartitionID == 1 && state.vms.isEmpty)
         #expect(try await store.number("PRAGMA synchronous") == 2)
-        #expect(try await store.number("PRAGMA user_version") == 3)
+        #expect(try await store.number("PRAGMA user_version") == 4)
         #expect(try await store.number("PRAGMA application_id") == 0x6876_7274)
         let mode = Mutex("")
         try await store.write { transaction throws(StoreError) in
@@ -37,6 +37,8 @@ import Testing
                 DROP TABLE images;
                 ALTER TABLE operations DROP COLUMN image_id;
                 ALTER TABLE operations DROP COLUMN volume_id;
+                ALTER TABLE operations DROP COLUMN disk;
+                ALTER TABLE operations DROP COLUMN forced;
                 DROP TABLE vms;
                 CREATE TABLE vms (
                     id TEXT PRIMARY KEY, specification TEXT NOT NULL, desired TEXT NOT NULL, state TEXT NOT NULL,
@@ -53,7 +55,7 @@ import Testing
         let old = try #require(state.vms.first)
         #expect(old.id == "old" && old.specification.vpCount == 2 && old.revision == 3)
         #expect(old.restarts == RestartState() && old.specification.restart == RestartPolicy())
-        #expect(try await second.number("PRAGMA user_version") == 3)
+        #expect(try await second.number("PRAGMA user_version") == 4)
         await second.close()
     }
 
@@ -80,13 +82,15 @@ import Testing
         full.specification.restart.maximumDelay = 7.5
         full.restarts = RestartState(count: 3, next: 99)
         let stored = full
-        let operation = StoredOperation(
+        var operation = StoredOperation(
             resource: OperationResource(
                 id: "op-1", verb: .shutdown, vmID: "full", status: .failed,
                 error: ServiceError(.deadlineExceeded, "too late", field: "/f", expected: "e"), createdAt: 1,
                 endedAt: 2), timeout: 1.5)
+        operation.resource.disk = "data"
+        operation.isForced = true
         let (store, _) = try StateStore.open(directory: directory.path)
-        try await store.write { transaction throws(StoreError) in
+        try await store.write { [operation] transaction throws(StoreError) in
             try transaction.putVM(stored)
             try transaction.putOperation(operation)
             try transaction.usePartitionID(9)

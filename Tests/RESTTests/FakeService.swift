@@ -1,3 +1,4 @@
+import BlockStorage
 import HypercallABI
 import Hypervisor
 import JSON
@@ -163,6 +164,44 @@ final class FakeService: ManagementAPI {
         }
         record("vm.state-changed", id, ["state": .string(vm.state.rawValue)])
         return operation
+    }
+
+    func disk(_ disk: String, of id: String) throws(ServiceError) -> DiskSource {
+        guard let found = try existing(id).specification.disks.first(where: { $0.id == disk }) else {
+            throw ServiceError(.notFound, "VM '\(id)' has no disk with the id '\(disk)'.")
+        }
+        return found
+    }
+
+    func attachDisk(_ disk: DiskSource, to id: String) async throws(ServiceError) -> OperationResource {
+        try checkRefusal()
+        var vm = try existing(id)
+        vm.specification.disks.append(disk)
+        state.withLock { [vm] in $0.vms[id] = vm }
+        return makeOperation(.attachDisk, id)
+    }
+
+    func detachDisk(
+        _ disk: String, of id: String, force: Bool, timeout: Double?
+    ) async throws(ServiceError) -> OperationResource {
+        try checkRefusal()
+        _ = try self.disk(disk, of: id)
+        var vm = try existing(id)
+        vm.specification.disks.removeAll { $0.id == disk }
+        state.withLock { [vm] state in
+            state.vms[id] = vm
+            state.lastTimeout = timeout
+        }
+        return makeOperation(.detachDisk, id)
+    }
+
+    func limitDisk(
+        _ disk: String, of id: String, _ limit: DiskSource.RateLimit?
+    ) async throws(ServiceError) -> DiskSource {
+        try checkRefusal()
+        var found = try self.disk(disk, of: id)
+        found.rateLimit = limit
+        return found
     }
 
     private func makeOperation(_ verb: OperationResource.Verb, _ vm: String) -> OperationResource {

@@ -139,7 +139,8 @@ import Testing
         expectSame(HostOutput.json(FakeService().host()), try #require(schema("Host")), at: "Host")
         let error = ServiceError(.internal, "x", field: "/y", expected: "z")
         var operation = OperationResource(
-            id: "op", verb: .start, vmID: "a", status: .failed, error: error, createdAt: 1, endedAt: 2)
+            id: "op", verb: .attachDisk, vmID: "a", status: .failed, error: error, createdAt: 1, endedAt: 2)
+        operation.disk = "d"
         (operation.imageID, operation.volumeID) = ("i", "v")
         let shown = OperationOutput.json(operation)
         var problem = try #require(shown["error"]?.object)
@@ -150,7 +151,7 @@ import Testing
         let details: JSONObject = [
             "state": "running", "previousState": "starting", "reason": "requested", "restartAt": "x",
             "operationId": "op", "verb": "start",
-            "status": "succeeded", "image": "i", "volume": "v",
+            "status": "succeeded", "disk": "d", "image": "i", "volume": "v",
         ]
         let event = EventRecord(sequence: 1, time: 2, type: "vm.state-changed", vmID: "a", details: details)
         expectSame(EventOutput.json(event), try #require(schema("Event")), at: "Event")
@@ -165,6 +166,8 @@ import Testing
         #expect(properties(schema("Simulation")) == Set(VMInput.simulationFields))
         #expect(properties(schema("Disk")) == Set(DiskInput.fields))
         #expect(properties(schema("RateLimit")) == Set(DiskInput.rateLimitFields))
+        let diskPatch = schema("DiskPatch")?["properties"]?["rateLimit"]
+        #expect(properties(diskPatch) == Set(DiskInput.rateLimitFields))
         #expect(properties(schema("CloudInit")) == Set(CloudInitInput.fields))
         #expect(properties(schema("CloudInitSizes")) == Set(CloudInitOutput.fields))
         #expect(properties(schema("ImageImport")) == Set(ImageHandlers.fields))

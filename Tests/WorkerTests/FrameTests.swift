@@ -1,3 +1,4 @@
+import BlockStorage
 import BootLoader
 import Hypervisor
 import JSON
@@ -6,12 +7,23 @@ import WorkerProtocol
 
 @Suite("Frames and messages")
 struct FrameTests {
+    static let disk = DiskSource(
+        id: "d", path: "/d", format: .qcow2, isReadOnly: true, backing: "/b", rateLimit: .init(operationsPerSecond: 5))
+
     static let messages: [WorkerMessage] = [
         .hello(WorkerHello(vmID: "web-1", runID: "r1", processID: 7, startedAt: .max, isPaused: true, reboots: 3)),
         .request(WorkerRequest(id: 1, method: .pause)),
         .request(WorkerRequest(id: 2, method: .resume)),
         .request(WorkerRequest(id: 3, method: .reset)),
         .request(WorkerRequest(id: 4, method: .powerButton)),
+        .request(WorkerRequest(id: 5, method: .attachDisk(disk))),
+        .request(WorkerRequest(id: 6, method: .detachDisk(id: "d", force: true))),
+        .request(WorkerRequest(id: 7, method: .keepDisk(id: "d"))),
+        .request(WorkerRequest(id: 8, method: .limitDisk(id: "d", nil))),
+        .request(WorkerRequest(id: 9, method: .limitDisk(id: "d", .init(bytesPerSecond: 1 << 20)))),
+        .event(.diskEjected("d")),
+        .hello(
+            WorkerHello(vmID: "a", runID: "r", processID: 7, startedAt: 8, isPaused: false, reboots: 0, disks: [disk])),
         .request(WorkerRequest(id: 5, method: .stop)),
         .request(WorkerRequest(id: 6, method: .status)),
         .request(WorkerRequest(id: .max, method: .consoleWrite([0, 255, 10, 13]))),

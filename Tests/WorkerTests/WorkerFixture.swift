@@ -105,6 +105,9 @@ private final class EventLog: Sendable {
                 switch event {
                 case .consoleAdvanced: state.0.append("console")
                 case .crashKernelLoaded: state.0.append("crash-kernel-loaded")
+                case .diskEjected(let id): state.0.append("ejected \(id)")
+                // Told at each contact.
+                case .disks: break
                 case .rebooted: state.0.append("rebooted")
                 case .ended(let end):
                     state.0.append("ended")

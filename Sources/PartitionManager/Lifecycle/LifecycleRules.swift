@@ -32,6 +32,8 @@ package enum LifecycleRules {
         Rule(verb: .pause, from: [.running], holds: [.paused], advice: [:]),
         Rule(verb: .resume, from: [.paused], holds: [.running], advice: [.stopped: "Start it instead."]),
         Rule(verb: .reset, from: [.running], holds: [], advice: [.paused: "Resume it first."]),
+        Rule(verb: .attachDisk, from: [.running, .paused], holds: [], advice: [:]),
+        Rule(verb: .detachDisk, from: [.running, .paused], holds: [], advice: [:]),
         // With force; without it the service refuses a VM that runs.
         Rule(
             verb: .delete,
@@ -56,8 +58,8 @@ package enum LifecycleRules {
         _ verb: OperationResource.Verb, _ active: OperationResource.Verb
     ) -> Bool {
         switch (verb, active) {
-        case (.stop, .start), (.stop, .shutdown), (.stop, .pause), (.stop, .resume), (.stop, .reset): true
-        case (.delete, .start), (.delete, .shutdown), (.delete, .pause), (.delete, .resume), (.delete, .reset): true
+        case (.stop, .stop), (.stop, .delete), (.delete, .stop), (.delete, .delete): false
+        case (.stop, _), (.delete, _): true
         default: false
         }
     }
@@ -75,7 +77,7 @@ package enum LifecycleRules {
         switch verb {
         case .start: .starting
         case .stop, .shutdown, .delete: .stopping
-        case .pause, .resume, .reset, .importImage, .createVolume: nil
+        case .pause, .resume, .reset, .attachDisk, .detachDisk, .importImage, .createVolume: nil
         }
     }
 
@@ -86,7 +88,7 @@ package enum LifecycleRules {
         case .stop, .shutdown: .stopped
         case .pause: .paused
         case .delete: .deleted
-        case .reset, .importImage, .createVolume: nil
+        case .reset, .attachDisk, .detachDisk, .importImage, .createVolume: nil
         }
     }
 
@@ -127,11 +129,12 @@ package enum LifecycleRules {
         of verb: OperationResource.Verb, when end: GuestEnd, reason: StateReason
     ) -> ServiceError? {
         switch verb {
-        case .stop, .delete, .importImage, .createVolume: return nil
+        // The disk went with the guest.
+        case .stop, .delete, .detachDisk, .importImage, .createVolume: return nil
         case .start, .shutdown:
             guard case .failed = end else { return nil }
             return ServiceError(.guestFailed, reason.message)
-        case .pause, .resume, .reset:
+        case .pause, .resume, .reset, .attachDisk:
             return ServiceError(.guestFailed, "The guest ended before it could \(verb.rawValue): \(reason.message)")
         }
     }

@@ -15,6 +15,8 @@ package struct ManagerConfiguration: Sendable {
     package var stopTimeout: Double = 30
     /// Seconds that a guest has to power off when the client does not say.
     package var shutdownTimeout: Double = 60
+    /// Seconds that a guest has to eject a disk when the client does not say.
+    package var detachTimeout: Double = 60
 
     package init(stateDirectory: String, runDirectory: String) {
         self.stateDirectory = stateDirectory

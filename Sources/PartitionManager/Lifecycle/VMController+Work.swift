@@ -74,7 +74,7 @@ extension VMController {
 
     // MARK: Work
 
-    private func isActive(_ operation: StoredOperation) -> Bool { active?.id == operation.id }
+    func isActive(_ operation: StoredOperation) -> Bool { active?.id == operation.id }
 
     func perform(_ operation: StoredOperation) async {
         switch operation.verb {
@@ -82,6 +82,8 @@ extension VMController {
         case .stop, .delete: await performStop(operation)
         case .shutdown: await performShutdown(operation)
         case .pause, .resume, .reset: await performCommand(operation)
+        case .attachDisk: await performAttach(operation)
+        case .detachDisk: await performDetach(operation)
         // Not of a VM.
         case .importImage, .createVolume: break
         }
@@ -199,12 +201,12 @@ extension VMController {
         }
     }
 
-    private func fail(_ operation: StoredOperation, _ error: ServiceError) async {
+    func fail(_ operation: StoredOperation, _ error: ServiceError) async {
         await record { draft in if draft.active?.id == operation.id { draft.failActive(error) } }
     }
 
     /// Monotonic nanoseconds, `seconds` from now.
-    private func deadline(_ seconds: Double) -> UInt64 {
+    func deadline(_ seconds: Double) -> UInt64 {
         monotonicNanoseconds() + UInt64(max(0, min(seconds, 1e7)) * 1e9)
     }
 

@@ -198,6 +198,8 @@ package actor VMController {
             case .consoleAdvanced: break
             case .rebooted: await record { draft in draft.addEvent("vm.rebooted") }
             case .crashKernelLoaded: await record { draft in draft.addEvent("vm.crash-kernel-loaded") }
+            case .diskEjected(let id): await diskWasEjected(id)
+            case .disks(let present): await reconcileDisks(present)
             case .ended(let end): await endRun(end)
             }
         }

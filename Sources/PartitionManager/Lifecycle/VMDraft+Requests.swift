@@ -30,6 +30,7 @@ extension VMDraft {
                     .operationConflict,
                     "Operation \(active.id) (\(active.verb.rawValue)) is under way on this VM: wait for its end first.")
             }
+            undoAttach()
             endActive(ServiceError(.wrongState, "Superseded by operation \(id) (\(verb.rawValue))."))
         }
         switch LifecycleRules.decide(verb, in: record.state) {
@@ -66,7 +67,7 @@ extension VMDraft {
             endActive(nil)
         // Taken up again: they decide by themselves.
         case .stop, .shutdown, .delete, .reset, .importImage, .createVolume: break
-        case .pause, .resume, nil:
+        case .pause, .resume, .attachDisk, .detachDisk, nil:
             let state: VMState = isPaused ? .paused : .running
             if record.state != state {
                 record.state = state

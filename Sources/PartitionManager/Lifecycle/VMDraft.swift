@@ -63,6 +63,7 @@ struct VMDraft {
     mutating func endRun(_ end: GuestEnd) {
         let verb = active?.verb
         let outcome = LifecycleRules.outcome(of: end, during: verb)
+        endDiskOperation()
         planRestart(hasFailed: outcome.state == .failed, during: verb)
         record.run = nil
         record.state = outcome.state
@@ -78,7 +79,7 @@ struct VMDraft {
     private mutating func planRestart(hasFailed: Bool, during verb: OperationResource.Verb?) {
         switch verb {
         case .stop, .shutdown, .delete: return record.restarts = RestartState()
-        case .start, .pause, .resume, .reset, .importImage, .createVolume, nil: break
+        case .start, .pause, .resume, .reset, .attachDisk, .detachDisk, .importImage, .createVolume, nil: break
         }
         guard record.desired == .running, let run = record.run else { return record.restarts = RestartState() }
         record.restarts = record.specification.restart.state(
@@ -93,6 +94,7 @@ struct VMDraft {
 
     /// An operation did not do what it should: the guest goes on as it was.
     mutating func failActive(_ error: ServiceError) {
+        undoAttach()
         endActive(error)
         guard let run = record.run else { return }
         record.desired = run.isPaused ? .paused : .running
@@ -104,8 +106,8 @@ struct VMDraft {
 
     mutating func remove() { isRemoved = true }
 
-    mutating func addEvent(_ type: String) {
-        otherEvents.append(PendingEvent(time: now, type: type, vmID: record.id, details: []))
+    mutating func addEvent(_ type: String, _ details: [(name: String, value: String)] = []) {
+        otherEvents.append(PendingEvent(time: now, type: type, vmID: record.id, details: details))
     }
 
     // MARK: Events

@@ -1,3 +1,4 @@
+import BlockStorage
 import Hypervisor
 import LinuxSystem
 import Log
@@ -204,6 +205,33 @@ package final class VMManager: Sendable {
     ) async throws(ServiceError) -> OperationResource {
         try checkReady()
         guard verb != .delete else { throw ServiceError(.invalidArgument, "A VM is deleted with DELETE, not a verb.") }
+        guard verb != .attachDisk, verb != .detachDisk else {
+            throw ServiceError(.invalidArgument, "Disks come and go at the VM's disks, not by a verb.")
+        }
         return try await controller(id).begin(verb, timeout: timeout)
+    }
+
+    // MARK: Disks
+
+    /// Attaches a disk, which was validated, to VM `id`.
+    package func attachDisk(_ disk: DiskSource, to id: String) async throws(ServiceError) -> OperationResource {
+        try checkReady()
+        return try await controller(id).attachDisk(disk)
+    }
+
+    /// - Parameter timeout: seconds that the guest has to eject it; nil: the default.
+    package func detachDisk(
+        _ disk: String, of id: String, force: Bool, timeout: Double?
+    ) async throws(ServiceError) -> OperationResource {
+        try checkReady()
+        return try await controller(id).detachDisk(
+            DiskDetach(id: disk, force: force, timeout: timeout ?? core.configuration.detachTimeout))
+    }
+
+    package func limitDisk(
+        _ disk: String, of id: String, _ limit: DiskSource.RateLimit?
+    ) async throws(ServiceError) -> DiskSource {
+        try checkReady()
+        return try await controller(id).limitDisk(disk, limit)
     }
 }

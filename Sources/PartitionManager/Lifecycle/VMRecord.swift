@@ -83,8 +83,10 @@ package struct VMRecord: Sendable, Equatable {
 /// An operation as the state store keeps it.
 package struct StoredOperation: Sendable, Equatable {
     package var resource: OperationResource
-    /// Seconds that a shutdown gives the guest, from `createdAt`.
+    /// Seconds that a shutdown or the detaching of a disk gives the guest, from `createdAt`.
     package var timeout: Double?
+    /// Whether a disk is taken away without asking the guest.
+    package var isForced = false
 
     package init(resource: OperationResource, timeout: Double?) {
         self.resource = resource

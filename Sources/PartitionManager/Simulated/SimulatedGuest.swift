@@ -1,3 +1,4 @@
+import BlockStorage
 import EmbeddedHypervisor
 import HypercallABI
 import Hypervisor
@@ -95,6 +96,12 @@ final class SimulatedGuest: GuestDriver {
         return taken
     }
 
+    // A simulated guest has no disks: what it is given it takes, and what it shall give back is gone.
+    func attachDisk(_ disk: DiskSource) async throws(GuestError) {}
+    func detachDisk(_ id: String, force: Bool) async throws(GuestError) { record.tell(.diskEjected(id)) }
+    func keepDisk(_ id: String) async throws(GuestError) {}
+    func limitDisk(_ id: String, _ limit: DiskSource.RateLimit?) async throws(GuestError) {}
+
     func statistics() -> GuestStatistics {
         machine.withLock { stepped in
             var statistics = record.statistics
@@ -146,6 +153,8 @@ private final class SimulatedRecord: MachineObserver {
         }
         for event in news { events(event) }
     }
+
+    func tell(_ event: GuestEvent) { events(event) }
 
     func machineDidPrint(_ bytes: UnsafeRawBufferPointer) {
         console.write(bytes)

@@ -40,6 +40,10 @@ enum StateSchema {
         ALTER TABLE operations ADD COLUMN image_id TEXT;
         ALTER TABLE operations ADD COLUMN volume_id TEXT;
         """,
+        """
+        ALTER TABLE operations ADD COLUMN disk TEXT;
+        ALTER TABLE operations ADD COLUMN forced INTEGER NOT NULL DEFAULT 0;
+        """,
     ]
 
     /// Makes the connection durable and the file the newest version.

@@ -38,7 +38,7 @@ package struct StoreTransaction: ~Copyable {
         try database.run(
             """
             INSERT OR REPLACE INTO operations (id, verb, vm_id, status, error, timeout, created_at, ended_at, image_id,
-                volume_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                volume_id, disk, forced) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 .text(resource.id), .text(resource.verb.rawValue), .text(resource.vmID),
@@ -46,6 +46,7 @@ package struct StoreTransaction: ~Copyable {
                 SQLiteValue(resource.error.map { RecordCodec.text(RecordCodec.encode($0)) }),
                 SQLiteValue(operation.timeout), SQLiteValue(resource.createdAt), SQLiteValue(resource.endedAt),
                 SQLiteValue(resource.imageID), SQLiteValue(resource.volumeID),
+                SQLiteValue(resource.disk), SQLiteValue(operation.isForced),
             ])
     }
 

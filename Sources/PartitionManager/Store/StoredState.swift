@@ -37,8 +37,8 @@ package struct StoredState: Sendable {
             """, [], StoredState.vm)
         operations = try database.query(
             """
-            SELECT id, verb, vm_id, status, error, timeout, created_at, ended_at, image_id, volume_id FROM operations
-            ORDER BY id
+            SELECT id, verb, vm_id, status, error, timeout, created_at, ended_at, image_id, volume_id, disk,
+                forced FROM operations ORDER BY id
             """, [], StoredState.operation)
         images = try StoredState.images(database)
         volumes = try StoredState.volumes(database)
@@ -90,6 +90,9 @@ package struct StoredState: Sendable {
             endedAt: row.optionalUnsigned(7))
         resource.imageID = row.optionalText(8)
         resource.volumeID = row.optionalText(9)
-        return StoredOperation(resource: resource, timeout: row.optionalReal(5))
+        resource.disk = row.optionalText(10)
+        var operation = StoredOperation(resource: resource, timeout: row.optionalReal(5))
+        operation.isForced = row.integer(11) != 0
+        return operation
     }
 }

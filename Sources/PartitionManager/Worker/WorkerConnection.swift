@@ -162,6 +162,8 @@ final class WorkerConnection: @unchecked Sendable {
             if contact == nil { events(.rebooted) }
         case .event(.crashKernelLoaded):
             if contact == nil { events(.crashKernelLoaded) }
+        case .event(.diskEjected(let id)):
+            if contact == nil { events(.diskEjected(id)) }
         case .event(.ended): break  // Told when the process has ended, from the result that it wrote.
         case .request, .acknowledge: break
         }
@@ -180,7 +182,8 @@ final class WorkerConnection: @unchecked Sendable {
         }
         self.hello = hello
         makeContact(.made(isPaused: hello.isPaused))
-        // Whatever was printed before is news to this server.
+        // Whatever happened before is news to this server.
+        if let disks = hello.disks { events(.disks(disks)) }
         events(.consoleAdvanced)
     }
 

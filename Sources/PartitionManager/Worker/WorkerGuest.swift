@@ -1,3 +1,4 @@
+import BlockStorage
 import WorkerProtocol
 
 /// A guest in a worker process of its own.
@@ -40,6 +41,15 @@ final class WorkerGuest: GuestDriver {
             if count < UInt64(piece.count) { break }
         }
         return written
+    }
+
+    func attachDisk(_ disk: DiskSource) async throws(GuestError) { try await request(.attachDisk(disk)) }
+    func detachDisk(_ id: String, force: Bool) async throws(GuestError) {
+        try await request(.detachDisk(id: id, force: force))
+    }
+    func keepDisk(_ id: String) async throws(GuestError) { try await request(.keepDisk(id: id)) }
+    func limitDisk(_ id: String, _ limit: DiskSource.RateLimit?) async throws(GuestError) {
+        try await request(.limitDisk(id: id, limit))
     }
 
     /// No event comes any more, and commands fail.

@@ -1,3 +1,4 @@
+import BlockStorage
 import Glibc
 import LinuxSystem
 import Synchronization
@@ -73,7 +74,9 @@ final class WorkerStatistics: Sendable {
         now.memoryDeposited = page.memoryDeposited
         now.hypercalls = page.hypercalls
         now.reboots = page.reboots
-        now.disks = Array(page.disks.prefix(launch.disks.count))
+        // A worker that does not tell its disks' places has those that it was started with.
+        let names = page.diskIDs.allSatisfy(\.isEmpty) ? launch.disks.map(\.id) : page.diskIDs
+        for (id, counters) in zip(names, page.disks) where !id.isEmpty { now.disks[id] = counters }
         now.networkInterfaces = Array(page.networkInterfaces.prefix(launch.networkInterfaces.count))
         state.last = now
     }

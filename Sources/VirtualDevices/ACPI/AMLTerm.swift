@@ -65,17 +65,27 @@ struct AMLTerm: Equatable {
         AMLTerm([0x5B, 0x80] + name.bytes + [0x01] + integer(UInt64(port)).bytes + integer(UInt64(count)).bytes)
     }
 
-    /// Fields of a region from its start, accessed byte by byte without lock; unwritten bits are written as zeros.
-    static func byteField(of region: AMLName, _ fields: [(name: AMLName, bits: Int)]) -> AMLTerm {
-        let byteAccessWriteAsZeros: UInt8 = 0x41
+    /// The width of accesses to a region's fields.
+    enum FieldAccess: UInt8 {
+        case byte = 1
+        case doubleWord = 3
+    }
+
+    /// Fields of a region from its start, accessed in one width without lock; unwritten bits are written as zeros.
+    static func field(of region: AMLName, _ access: FieldAccess, _ fields: [(name: AMLName, bits: Int)]) -> AMLTerm {
+        let writeAsZeros: UInt8 = 0x40
         let list = fields.flatMap { field in field.name.bytes + packageLength(field.bits) }
-        return AMLTerm([0x5B, 0x81] + withLength(region.bytes + [byteAccessWriteAsZeros] + list))
+        return AMLTerm([0x5B, 0x81] + withLength(region.bytes + [writeAsZeros | access.rawValue] + list))
     }
 
     // MARK: Statements and expressions
 
-    /// The method's first local variable.
+    /// The method's first two local variables.
     static let local0 = AMLTerm([0x60])
+    static let local1 = AMLTerm([0x61])
+
+    /// Calls a method that has no arguments.
+    static func call(_ method: AMLName) -> AMLTerm { AMLTerm(method.bytes) }
 
     static func reference(_ name: AMLName) -> AMLTerm { AMLTerm(name.bytes) }
 

@@ -61,7 +61,7 @@ extension ACPITables {
                 .name("_HID", .eisaID("PNP0A08")), .name("_CID", .eisaID("PNP0A03")), .name("_UID", .integer(0)),
                 .name("_SEG", .integer(0)), .name("_BBN", .integer(0)), working,
                 .name("_CRS", AMLResource.template(resources)),
-            ])
+            ] + hotplugSlots)
     }
 
     /// What no device may be put to: the PCI configuration space. Linux uses it only where it is reserved so.
@@ -87,6 +87,8 @@ extension ACPITables {
             .if(
                 .and(.local0, .integer(UInt64(EventDevice.State.powerButton.rawValue))),
                 [.notify("\\_SB.PWRB", 0x80)]),
+            .if(
+                .and(.local0, .integer(UInt64(EventDevice.State.pciHotplug.rawValue))), [.call("\\_SB.PCI0.PHPN")]),
         ]
         return [
             .device(
@@ -95,7 +97,7 @@ extension ACPITables {
                     .name("_HID", .string("ACPI0013")), .name("_UID", .integer(0)), working,
                     .name("_CRS", AMLResource.template([.edgeInterrupt(gsi: Platform.gedGSI)])),
                     .ioRegion("EVRG", port: Platform.eventPort, count: 1),
-                    .byteField(of: "EVRG", [("EVNT", 8)]),
+                    .field(of: "EVRG", .byte, [("EVNT", 8)]),
                     .method("_EVT", arguments: 1, serialized: true, dispatch),
                 ])
         ]

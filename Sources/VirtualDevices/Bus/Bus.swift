@@ -50,6 +50,9 @@ package final class Bus: Sendable {
         }
     }
 
+    /// Takes all devices away: some hold the bus themselves, and would keep each other for ever.
+    package func removeAll() { entries.withLock { $0 = [] } }
+
     /// The device's answer, cut to `size` bytes; all ones where no device holds the whole access.
     package func read(address: UInt64, size: Int) -> UInt64 {
         let mask = Self.mask(size)

@@ -49,6 +49,9 @@ package enum Platform {
     package static let resetValue: UInt8 = 1
     /// The pending events of the generic event device, one byte; reading clears it.
     package static let eventPort: UInt16 = 0x608
+    /// Which PCI slots were filled and which are to be emptied, three registers of four bytes.
+    package static let pciHotplugPort: UInt16 = 0x610
+    package static let pciHotplugCount: UInt64 = 12
     /// Writing a byte ends the machine with that code; four ports, so that 32-bit writes reach it too.
     package static let debugExitPort: UInt16 = 0xF4
     package static let debugExitCount: UInt64 = 4

@@ -46,13 +46,17 @@ package final class PCIHostBridge: Sendable {
 
     /// Puts a function into a slot, with addresses for its ranges.
     ///
-    /// - Parameter slot: 1...31; nil takes the first free one.
+    /// - Parameters:
+    ///   - wanted: 1...31; nil takes the first free one.
+    ///   - range: the slots among which that is.
     /// - Returns: the slot.
     /// - Throws: `PCIError` where the slot is taken or not there, or no window has room; nothing is changed then.
     @discardableResult
-    package func insert(_ function: any PCIFunction, at wanted: Int? = nil) throws(PCIError) -> Int {
+    package func insert(
+        _ function: any PCIFunction, at wanted: Int? = nil, among range: Range<Int> = 1..<PCIHostBridge.slots
+    ) throws(PCIError) -> Int {
         try state.withLock { state throws(PCIError) in
-            let slot = try Self.freeSlot(wanted, state)
+            let slot = try Self.freeSlot(wanted, range, state)
             var windows = state.windows
             var bases: [(index: Int, base: UInt64, bar: PCIBaseAddressRegister)] = []
             for (index, bar) in function.baseAddressRegisters.sorted(by: { $0.key < $1.key }) {
@@ -67,13 +71,15 @@ package final class PCIHostBridge: Sendable {
         }
     }
 
-    private static func freeSlot(_ wanted: Int?, _ state: borrowing State) throws(PCIError) -> Int {
+    private static func freeSlot(
+        _ wanted: Int?, _ range: Range<Int>, _ state: borrowing State
+    ) throws(PCIError) -> Int {
         if let wanted {
             guard (1..<slots).contains(wanted) else { throw .noSuchSlot(wanted) }
             guard state.slots[wanted] == nil else { throw .slotTaken(wanted) }
             return wanted
         }
-        for slot in 1..<slots where state.slots[slot] == nil { return slot }
+        for slot in range where state.slots[slot] == nil { return slot }
         throw .busFull
     }
 
@@ -162,7 +168,7 @@ package enum PCIError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .noSuchSlot(let slot): "there is no PCI slot \(slot): slots are 1 to \(PCIHostBridge.slots - 1)"
         case .slotTaken(let slot): "PCI slot \(slot) is taken"
-        case .busFull: "all \(PCIHostBridge.slots - 1) PCI slots are taken"
+        case .busFull: "all PCI slots that it could have are taken"
         case .noRoom(let slot, let bar, let size):
             "no window has \(size) free bytes for base address register \(bar) of the device in PCI slot \(slot)"
         }

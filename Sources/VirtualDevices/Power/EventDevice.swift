@@ -7,6 +7,7 @@ package final class EventDevice: BusDevice {
         package let rawValue: UInt8
         package init(rawValue: UInt8) { self.rawValue = rawValue }
         package static let powerButton = State(rawValue: 1)
+        package static let pciHotplug = State(rawValue: 2)
     }
 
     private let pending = Mutex(State())
@@ -15,9 +16,17 @@ package final class EventDevice: BusDevice {
     package init(interrupt: any InterruptLine) { self.interrupt = interrupt }
 
     /// Asks the guest to shut down. A guest that has not started its ACPI driver yet misses the edge: press again.
-    package func pressPowerButton() {
-        _ = pending.withLock { pending in pending.insert(.powerButton) }
+    package func pressPowerButton() { raise(.powerButton) }
+
+    package func raise(_ event: State) {
+        pending.withLock { pending in pending.formUnion(event) }
         interrupt.pulse()
+    }
+
+    /// Repeats the edge of a hotplug event that nobody has read: while a guest starts, its interrupt controller loses
+    /// edges. The owner calls it now and then.
+    package func remind() {
+        if pending.withLock({ $0.contains(.pciHotplug) }) { interrupt.pulse() }
     }
 
     package func read(offset: UInt64, size: Int) -> UInt64 {
