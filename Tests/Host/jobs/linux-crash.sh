@@ -16,21 +16,22 @@ is_a_core() { # FILE: ELF, 64 bits, a core of x86-64
 check "hvrootd starts on the test host" start_server || exit 0
 linux linux 1 /guest/vmlinux >/dev/null
 check "it asks for core files and for restarts" api PATCH /v1/vms/linux \
-    '{"coreDump":true,"restart":{"policy":"on-failure","initialDelay":5}}'
+    '{"coreDump":true,"restart":{"policy":"on-failure","initialDelay":15}}'
 check "a Linux guest starts" verb linux start
 check "it boots" wait_console linux 'GUEST-USERSPACE-OK'
 
 mark linux
 panics
 check "a panic ends the guest" wait_state linux failed
+check "the kernel's last words are on the console" console_has linux 'Kernel panic - not syncing'
 check "the reason is the panic" same "$(state_code)" guest-panic
 core=$(core_of)
-check "the kernel's last words are on the console" console_has linux 'Kernel panic - not syncing'
+# Long before the restart is due.
+mark linux
 check "its memory is in a core file" is_a_core "$core"
 check "the core file has the kernel's own note" grep -q "OSRELEASE=$(uname -r)" "$core"
 check "the core file has what was in memory" grep -q 'marker-of-the-crash' "$core"
 check "the core file has the kernel's addresses" [ "$(elf_field "$core" 56 2)" -gt 2 ]
-mark linux
 check "the guest is started again" wait_console linux 'GUEST-USERSPACE-OK'
 check "its state is running" wait_state linux running
 check "the reason is the restart" same "$(state_code)" restarted
