@@ -100,15 +100,19 @@ let package = Package(
         swift("BlockStorage", ["LinuxSystem", "CLinux", "CURing"]),
         swift("ImageStore", ["BlockStorage", "LinuxSystem", "CLinux", "COpenSSL"]),
         swift("NetworkBackends", ["LinuxSystem", "CLinux"]),
+        swift("Vhost", ["GuestMemory", "LinuxSystem", "CLinux"]),
+        swift("DeviceSettings", []),
+        swift("DeviceSources", ["BlockStorage", "NetworkBackends"]),
+        swift("VirtualNetworks", ["NetworkBackends", "JSON", "LinuxSystem", "Log"]),
         swift(
-            "Virtio", ["VirtualDevices", "GuestMemory", "BlockStorage", "NetworkBackends", "LinuxSystem", "CLinux"]),
+            "Virtio",
+            ["VirtualDevices", "Vhost", "GuestMemory", "BlockStorage", "NetworkBackends", "LinuxSystem", "CLinux"]),
         swift("BootLoader", ["GuestMemory", "LinuxSystem", "CDemoGuest", "HypercallABI"]),
         swift(
             "VirtualMachine",
             [
-                "Virtio", "VirtualDevices", "BlockStorage", "NetworkBackends", "BootLoader", "GuestMemory",
-                "Hypervisor", "HypercallABI",
-                "LinuxSystem", "Log",
+                "Virtio", "Vhost", "VirtualDevices", "DeviceSources", "BlockStorage", "NetworkBackends",
+                "DeviceSettings", "BootLoader", "GuestMemory", "Hypervisor", "HypercallABI", "LinuxSystem", "Log",
             ]),
 
         // host: what this machine is
@@ -118,14 +122,15 @@ let package = Package(
         swift(
             "WorkerProtocol",
             [
-                "BlockStorage", "NetworkBackends", "BootLoader", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
-                "CLinux",
+                "DeviceSources", "BlockStorage", "NetworkBackends", "DeviceSettings", "BootLoader", "GuestMemory",
+                "Hypervisor", "HypercallABI", "JSON",
+                "LinuxSystem", "CLinux",
             ]),
         swift(
             "PartitionManager",
             [
-                "WorkerProtocol", "VirtualMachine", "ImageStore", "BlockStorage", "NetworkBackends", "BootLoader",
-                "VirtualDevices",
+                "WorkerProtocol", "DeviceSettings", "VirtualMachine", "ImageStore", "DeviceSources", "BlockStorage",
+                "NetworkBackends", "BootLoader", "VirtualNetworks", "VirtualDevices", "GuestMemory",
                 "Hypervisor", "HypercallABI", "HypercallCore", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine",
                 "MshvHypervisor",
                 "HostInventory",
@@ -136,8 +141,8 @@ let package = Package(
         swift(
             "ManagementService",
             [
-                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "ImageStore", "BlockStorage",
-                "NetworkBackends",
+                "PartitionManager", "WorkerProtocol", "HostInventory", "Hypervisor", "ImageStore", "DeviceSources",
+                "BlockStorage", "NetworkBackends", "DeviceSettings", "VirtualNetworks", "Virtio",
                 "BootLoader", "GuestMemory", "JSON", "LinuxSystem", "Log",
             ]),
 
@@ -146,21 +151,24 @@ let package = Package(
             "MetricsExposition",
             [
                 "ManagementService", "PartitionManager", "WorkerProtocol", "BlockStorage", "NetworkBackends",
-                "Hypervisor", "HypercallABI", "LinuxSystem",
+                "VirtualNetworks", "Hypervisor", "HypercallABI", "LinuxSystem", "DeviceSettings",
             ]),
         swift(
             "RESTServer",
             [
-                "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage", "NetworkBackends",
-                "Hypervisor", "JSON", "LinuxSystem", "CLinux", "Log", "CMicroHTTPD", "COpenSSL", "CWSLay",
+                "ManagementService", "MetricsExposition", "PartitionManager", "WorkerProtocol", "HostInventory",
+                "DeviceSources", "BlockStorage", "NetworkBackends", "DeviceSettings", "VirtualNetworks",
+                "GuestMemory", "Hypervisor", "JSON", "LinuxSystem", "CLinux", "Log", "CMicroHTTPD", "COpenSSL",
+                "CWSLay",
             ]),
 
         // programs: wiring only
         program(
             "hvroot-partition",
             [
-                "WorkerProtocol", "VirtualMachine", "Virtio", "VirtualDevices", "BootLoader", "Hypervisor",
-                "EmbeddedHypervisor", "KvmEngine", "MshvHypervisor", "HypercallABI", "HypercallCore", "JSON",
+                "WorkerProtocol", "VirtualMachine", "Virtio", "VirtualDevices", "DeviceSettings", "DeviceSources",
+                "BootLoader", "GuestMemory", "HostInventory", "Hypervisor", "EmbeddedHypervisor", "KvmEngine",
+                "MshvHypervisor", "HypercallABI", "HypercallCore", "JSON",
                 "LinuxSystem", "CLinux", "Log",
             ]),
         program("hvrootctl", ["LinuxSystem", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
@@ -208,7 +216,10 @@ let package = Package(
             ]),
         support(
             "DeviceFuzzing",
-            ["FuzzSupport", "Virtio", "VirtualDevices", "BlockStorage", "GuestMemory", "LinuxSystem"]),
+            [
+                "FuzzSupport", "Virtio", "VirtualDevices", "BlockStorage", "NetworkBackends", "GuestMemory",
+                "LinuxSystem",
+            ]),
         test(
             "FuzzTests",
             ["FuzzSupport", "HypercallFuzzing", "InstructionFuzzing", "EmulatorFuzzing", "DeviceFuzzing"]),
@@ -225,34 +236,43 @@ let package = Package(
         test("BlockStorageTests", ["BlockStorage", "LinuxSystem", "CLinux"]),
         test("ImageStoreTests", ["ImageStore", "BlockStorage", "LinuxSystem", "CLinux"]),
         test("NetworkBackendsTests", ["NetworkBackends", "LinuxSystem", "CLinux"]),
+        test("VirtualNetworksTests", ["VirtualNetworks", "NetworkBackends", "LinuxSystem", "CLinux"]),
         test(
             "VirtioTests",
-            ["Virtio", "VirtualDevices", "GuestMemory", "BlockStorage", "NetworkBackends", "LinuxSystem"]),
+            [
+                "Virtio", "Vhost", "VirtualDevices", "GuestMemory", "BlockStorage", "NetworkBackends", "LinuxSystem",
+                "CLinux",
+            ]),
         test(
             "MachineTests",
             [
                 "VirtualMachine", "EmbeddedHypervisor", "KvmEngine", "SimulatedEngine", "BootLoader", "Hypervisor",
-                "HypercallABI", "BlockStorage", "LinuxSystem",
+                "HypercallABI", "DeviceSources", "Virtio", "BlockStorage", "NetworkBackends", "CLinux", "GuestMemory",
+                "LinuxSystem",
             ]),
         test("BootLoaderTests", ["BootLoader", "GuestMemory", "HypercallABI", "LinuxSystem"]),
         test(
             "WorkerTests",
             [
-                "WorkerProtocol", "PartitionManager", "BlockStorage", "NetworkBackends", "BootLoader", "Hypervisor",
+                "DeviceSettings", "WorkerProtocol", "PartitionManager", "DeviceSources", "BlockStorage",
+                "NetworkBackends", "BootLoader",
+                "Hypervisor",
                 "HypercallABI", "JSON", "LinuxSystem", "CLinux", "hvroot-partition",
             ]),
         test(
             "ManagerTests",
             [
-                "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory", "ImageStore",
-                "BlockStorage", "BootLoader",
+                "DeviceSettings", "PartitionManager", "WorkerProtocol", "ManagementService", "HostInventory",
+                "ImageStore",
+                "DeviceSources", "BlockStorage", "NetworkBackends", "VirtualNetworks", "BootLoader", "GuestMemory",
                 "Hypervisor", "HypercallABI", "JSON", "LinuxSystem",
             ]),
         test(
             "RESTTests",
             [
-                "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "BlockStorage",
-                "NetworkBackends", "Hypervisor", "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
+                "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "DeviceSources",
+                "BlockStorage", "NetworkBackends", "VirtualNetworks", "WorkerProtocol", "GuestMemory", "Hypervisor",
+                "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
             ]),
         test("APITests", ["JSON", "LinuxSystem", "CLinux", "TestHTTP", "hvrootd", "hvroot-partition"]),
     ]

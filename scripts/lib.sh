@@ -10,12 +10,17 @@ build_packages=(
 )
 # What scripts/run needs beside the build.
 run_packages=(curl)
+# What networks with DHCP and NAT need where the server runs; without them it says so (501).
+network_packages=(iproute2 nftables dnsmasq-base)
 # What the tests need beside the build: the test host (QEMU, busybox, and tools to unpack and shrink its kernel),
 # iasl to read our ACPI tables back, and python3 for the scripts.
 test_packages=(
     curl python3 python3-yaml qemu-system-x86 busybox-static lz4 xz-utils zstd acpica-tools e2fsprogs qemu-utils
-    genisoimage
+    genisoimage fio socat "${network_packages[@]}"
 )
+
+# What the longest jobs of the test host (scripts/test --all) need: an image of Debian with cloud-init.
+long_test_packages=(mmdebstrap fdisk)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }

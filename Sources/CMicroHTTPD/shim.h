@@ -20,6 +20,8 @@ struct hv_mhd_settings {
     int listen_socket;
     unsigned int threads;
     unsigned int connection_limit;
+    // Of one client's address; 0: as many as there can be.
+    unsigned int connections_per_client;
     unsigned int idle_timeout_seconds;
     size_t connection_memory;
     // Given to each callback as its first argument.
@@ -43,12 +45,19 @@ static inline struct MHD_Daemon *hv_mhd_start(const struct hv_mhd_settings *sett
         MHD_OPTION_EXTERNAL_LOGGER, settings->log, settings->context,
         MHD_OPTION_LISTEN_SOCKET, settings->listen_socket,
         MHD_OPTION_CONNECTION_LIMIT, settings->connection_limit,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, settings->connections_per_client,
         MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_timeout_seconds,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, settings->connection_memory,
         MHD_OPTION_UNESCAPE_CALLBACK, hv_mhd_keep_escaped, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, settings->completed, settings->context,
         MHD_OPTION_ARRAY, pool,
         MHD_OPTION_END);
+}
+
+// The client's address, valid as long as the connection; NULL where it has none.
+static inline const struct sockaddr *hv_mhd_client_address(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info == NULL ? NULL : info->client_addr;
 }
 
 // The end of an upgraded connection: libmicrohttpd closes its socket.

@@ -18,18 +18,21 @@ package final class GrowthRegion: @unchecked Sendable {
     package let size: UInt64
     private let mapping: MemoryMapping
     private let blocks: Mutex<[Bool]>
+    private let observers = MemoryObservers()
 
     /// Reserves addresses; no memory is used until it is plugged and touched.
     ///
     /// - Parameters:
     ///   - end: where the guest's RAM ends.
     ///   - size: bytes, a multiple of `blockSize`, more than 0.
-    init(above end: UInt64, size: UInt64) throws(Errno) {
+    ///   - backing: what the memory is made of; of pages that come as they are touched, whatever it says.
+    init(above end: UInt64, size: UInt64, backing: MemoryBacking) throws(MemoryBacking.Failure) {
         guard size > 0, size <= GuestMemory.maximumSize, size.isMultiple(of: Self.blockSize) else {
-            throw Errno(EINVAL)
+            throw MemoryBacking.Failure(.mapping, Errno(EINVAL))
         }
-        mapping = try MemoryMapping(
-            anonymous: Int(size), accessible: true, shared: false, alignment: Int(GuestMemory.granularity))
+        let backing = backing.growing
+        mapping = try backing.map(Int(size), accessible: true)
+        try backing.prepare(mapping.base, mapping.count)
         gpa = (end + Self.alignment - 1) / Self.alignment * Self.alignment
         self.size = size
         blocks = Mutex(Array(repeating: false, count: Int(size / Self.blockSize)))
@@ -61,7 +64,15 @@ package final class GrowthRegion: @unchecked Sendable {
     /// - Parameter range: of `blocks(of:count:)`.
     package func set(_ range: Range<Int>, isPlugged: Bool) {
         blocks.withLock { blocks in for index in range { blocks[index] = isPlugged } }
+        observers.tell()
     }
+
+    /// Calls `body` after each change of what is plugged, on the thread that makes it, which waits for it. Before memory
+    /// goes away it was called.
+    ///
+    /// - Returns: for `ignore`.
+    package func observe(_ body: @escaping @Sendable () -> Void) -> UInt64 { observers.add(body) }
+    package func ignore(_ token: UInt64) { observers.remove(token) }
 
     /// Gives the pages of blocks back to the kernel: they are zero when they are plugged again. No processor and no
     /// device may reach them any more.

@@ -41,6 +41,7 @@ package final class GuestMemory: @unchecked Sendable {
     /// False where the addresses are only reserved and every access is refused.
     package let isMapped: Bool
 
+    let backing: MemoryBacking
     private let low: MemoryMapping
     private let high: MemoryMapping?
 
@@ -51,19 +52,25 @@ package final class GuestMemory: @unchecked Sendable {
     ///   - mapped: false reserves addresses only (for engines that run no guest code): no memory is ever used, and
     ///     every access throws `.notMapped`.
     ///   - growth: bytes by which it can grow; a multiple of `GrowthRegion.blockSize`.
-    /// - Throws: `Errno`: `EINVAL` for another size, or what `mmap` said.
-    package init(size: UInt64, growth: UInt64 = 0, mapped: Bool = true) throws(Errno) {
-        guard size > 0, size <= Self.maximumSize, size.isMultiple(of: Self.granularity) else { throw Errno(EINVAL) }
-        self.growth = growth > 0 && mapped ? try GrowthRegion(above: Self.end(of: size), size: growth) : nil
+    ///   - backing: what the memory is made of.
+    /// - Throws: `MemoryBacking.Failure`: `EINVAL` for another size, or what the kernel said to which step.
+    package init(
+        size: UInt64, growth: UInt64 = 0, mapped: Bool = true, backing: MemoryBacking = MemoryBacking()
+    ) throws(MemoryBacking.Failure) {
+        guard size > 0, size <= Self.maximumSize, size.isMultiple(of: Self.granularity) else {
+            throw MemoryBacking.Failure(.mapping, Errno(EINVAL))
+        }
+        self.backing = backing
+        self.growth =
+            growth > 0 && mapped
+            ? try GrowthRegion(above: Self.end(of: size), size: growth, backing: backing) : nil
         // Private: MADV_DONTNEED then gives zeroed pages back, which `zeroAll` builds on (shared memory keeps its
         // contents). Nobody else needs to see it: the manager never maps guest memory.
         let lowCount = Int(Self.lowEnd(of: size))
-        low = try MemoryMapping(
-            anonymous: lowCount, accessible: mapped, shared: false, alignment: Int(Self.granularity))
+        low = try backing.map(lowCount, accessible: mapped)
         let highCount = Int(size) - lowCount
         if highCount > 0 {
-            let mapping = try MemoryMapping(
-                anonymous: highCount, accessible: mapped, shared: false, alignment: Int(Self.granularity))
+            let mapping = try backing.map(highCount, accessible: mapped)
             regions = [
                 Region(gpa: 0, hostBase: low.base, count: lowCount),
                 Region(gpa: Self.highStart, hostBase: mapping.base, count: highCount),
@@ -77,6 +84,8 @@ package final class GuestMemory: @unchecked Sendable {
         isMapped = mapped
         // A guest's memory has no place in this process's core dump. Advice: a refusal changes nothing else.
         for region in regions { madvise(region.hostBase, region.count, MADV_DONTDUMP) }
+        guard mapped else { return }
+        for region in regions { try backing.prepare(region.hostBase, region.count) }
     }
 
     /// Where the low RAM of a guest with `size` bytes ends.

@@ -53,14 +53,15 @@ extension GuestMemory {
         memset(base + before + pages, 0, count - before - pages)
     }
 
-    /// Makes all memory zero and gives its pages back to the kernel: for a reset. No processor may be running. What was
+    /// Makes all memory zero and gives its pages back to the kernel, where they may come and go: for a reset. No processor may be running. What was
     /// plugged is no longer.
     package func zeroAll() throws(GuestMemoryError) {
         for range in growth?.pluggedRanges ?? [] {
             growth?.set(range, isPlugged: false)
             growth?.discard(range)
         }
-        for region in regions { try zero(region.gpa, count: region.count) }
+        guard isMapped else { throw GuestMemoryError(gpa: 0, count: Int(size), reason: .notMapped) }
+        for region in regions { backing.zero(region.hostBase, region.count) }
     }
 
     /// Reads `count` bytes of a file from `offset` straight into the guest's memory.

@@ -1,4 +1,5 @@
 import Glibc
+import LinuxSystem
 
 /// What this machine is, as the kernel tells it.
 package struct Host: Sendable, Equatable {
@@ -71,27 +72,16 @@ package struct HostInventory: Sendable {
         return "unknown"
     }
 
-    /// Counts the ranges of `/sys/devices/system/cpu/online`: `0-3,8` is five.
     private func onlineProcessors() -> Int {
-        guard let list = line("/sys/devices/system/cpu/online") else { return 1 }
-        var count = 0
-        for range in list.split(separator: ",") {
-            let ends = range.split(separator: "-").compactMap { UInt16($0) }
-            switch ends.count {
-            case 1: count += 1
-            case 2 where ends[1] >= ends[0]: count += Int(ends[1] - ends[0]) + 1
-            default: break
-            }
-        }
-        return max(count, 1)
+        line("/sys/devices/system/cpu/online").flatMap { IndexList($0) }?.indices.count ?? 1
     }
 
-    private func lines(_ path: String) -> [Substring] {
+    func lines(_ path: String) -> [Substring] {
         guard let bytes = SmallFile.read(root + path) else { return [] }
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
     }
 
-    private func line(_ path: String) -> String? {
+    func line(_ path: String) -> String? {
         guard let first = lines(path).first else { return nil }
         let text = trimmed(first)
         return text.isEmpty ? nil : text

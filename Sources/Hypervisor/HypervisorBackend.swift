@@ -40,6 +40,14 @@ package protocol HypervisorBackend: AnyObject, Sendable {
 
     /// The hypercalls made so far.
     var hypercallCounts: [HypercallCount] { get }
+
+    /// Whether the pages of memory that is mapped to a guest are held until it is unmapped: the kernel then can't take
+    /// them back, and who asks it to sees other pages than the guest does.
+    var pinsGuestMemory: Bool { get }
+}
+
+extension HypervisorBackend {
+    package var pinsGuestMemory: Bool { false }
 }
 
 /// How often a call ended with a status.

@@ -57,6 +57,7 @@ final class KvmPartition: EnginePartition {
             throw HypervisorError("virtual processor \(index) of a partition that was made for \(vpCount)")
         }
         let vp = try KvmVP(engine: engine, machine: machine, index: index, vpCount: vpCount)
+        try vp.announceLocalAPIC()
         machine.add(vp.gate)
         return vp
     }

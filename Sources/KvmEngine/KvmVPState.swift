@@ -40,6 +40,20 @@ extension KvmVP {
         }
     }
 
+    /// Makes KVM look for interrupts' targets anew. It keeps a table of the local APICs, brings it up to date when one of
+    /// them is written, and does not count a processor that is made later as that: no INIT would reach it.
+    ///
+    /// The processor has not run.
+    func announceLocalAPIC() throws(HypervisorError) {
+        var bytes = [UInt8](repeating: 0, count: LocalAPICRegisters.size)
+        let error = bytes.withUnsafeMutableBytes { bytes in
+            ioctl(HV_KVM_GET_LAPIC, bytes) ?? ioctl(HV_KVM_SET_LAPIC, bytes)
+        }
+        if let error {
+            throw HypervisorError("KVM refuses the local APIC of virtual processor \(index): \(error)")
+        }
+    }
+
     /// The processor stands still.
     func localAPICRegisters() throws(HypercallStatus) -> LocalAPICRegisters {
         var bytes = [UInt8](repeating: 0, count: LocalAPICRegisters.size)

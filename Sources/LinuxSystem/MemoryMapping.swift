@@ -41,6 +41,22 @@ package struct MemoryMapping: ~Copyable, @unchecked Sendable {
         self.count = length
     }
 
+    /// Maps `count` bytes of new, zeroed memory in huge pages of the kernel's pool, which are reserved with that.
+    ///
+    /// - Parameters:
+    ///   - count: bytes, a multiple of the page size.
+    ///   - hugePageSize: 2 MiB or 1 GiB.
+    /// - Throws: `ENOMEM` where the pool has not as many, `EINVAL` where there is none of that size.
+    package init(hugePages count: Int, of hugePageSize: Int) throws(Errno) {
+        let size = Int32(hugePageSize.trailingZeroBitCount) << HV_MAP_HUGE_SHIFT
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | HV_MAP_HUGETLB | size
+        guard let start = mmap(nil, count, PROT_READ | PROT_WRITE, flags, -1, 0), start != hv_map_failed() else {
+            throw Errno.last
+        }
+        base = start
+        self.count = count
+    }
+
     /// Maps `count` bytes of an open file from `offset`, shared with everybody who maps it.
     package init(
         file: borrowing FileDescriptor, offset: Int64 = 0, count: Int, writable: Bool

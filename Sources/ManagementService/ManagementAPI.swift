@@ -1,10 +1,12 @@
-import BlockStorage
+import DeviceSources
+import HostInventory
 import JSON
+import LinuxSystem
 import PartitionManager
 
 /// Everything a front end can ask. One implementation stands under REST and, later, gRPC. Errors are `ServiceError`.
 /// A change is durable when its call returns.
-package protocol ManagementAPI: StorageAPI {
+package protocol ManagementAPI: StorageAPI, NetworkAPI {
     // Host
     func host() -> HostResource
     var isReady: Bool { get }
@@ -26,20 +28,20 @@ package protocol ManagementAPI: StorageAPI {
         _ verb: OperationResource.Verb, vm id: String, timeout: Double?
     ) async throws(ServiceError) -> OperationResource
 
-    // Disks
-    /// - Throws: `.notFound` for the VM and for the disk.
-    func disk(_ disk: String, of id: String) throws(ServiceError) -> DiskSource
-    /// Gives a VM a disk, whether it runs or not.
-    func attachDisk(_ disk: DiskSource, to id: String) async throws(ServiceError) -> OperationResource
-    /// Takes a disk from a VM. One that runs is asked to eject it and has `timeout` seconds (nil: the default), unless
+    // Devices that come and go
+    /// - Throws: `.notFound` for the VM and for the device.
+    func device(_ device: DeviceName, of id: String) throws(ServiceError) -> DeviceSource
+    /// Gives a VM a device, whether it runs or not.
+    func attach(_ device: DeviceSource, to id: String) async throws(ServiceError) -> OperationResource
+    /// Takes a device from a VM. One that runs is asked to eject it and has `timeout` seconds (nil: the default), unless
     /// `force`.
-    func detachDisk(
-        _ disk: String, of id: String, force: Bool, timeout: Double?
+    func detach(
+        _ device: DeviceName, of id: String, force: Bool, timeout: Double?
     ) async throws(ServiceError) -> OperationResource
-    /// Changes what a disk may do, also while its VM runs.
-    func limitDisk(
-        _ disk: String, of id: String, _ limit: DiskSource.RateLimit?
-    ) async throws(ServiceError) -> DiskSource
+    /// Changes what a device may do, also while its VM runs.
+    func limit(
+        _ device: DeviceName, of id: String, _ limit: DeviceLimit?
+    ) async throws(ServiceError) -> DeviceSource
 
     // Operations
     func listOperations(vm: String?, after: String?, limit: Int) -> (operations: [OperationResource], more: Bool)
@@ -104,12 +106,16 @@ package struct HostResource: Sendable, Equatable {
     package var version: String
     package var startedAt: UInt64
     package var vmCount: Int
+    /// Processors and memory by NUMA nodes, as they are now.
+    package var topology: HostTopology
 
     package init(
         hostname: String, kernelRelease: String, machineID: String?, processorModel: String, processorCount: Int,
         memoryTotal: UInt64, memoryAvailable: UInt64, hypervisor: HypervisorResource,
-        mshv: MshvResource = MshvResource(), version: String, startedAt: UInt64, vmCount: Int
+        mshv: MshvResource = MshvResource(), version: String, startedAt: UInt64, vmCount: Int,
+        topology: HostTopology = HostTopology(processors: IndexList([0]), nodes: [], hugePages: [])
     ) {
+        self.topology = topology
         self.hostname = hostname
         self.kernelRelease = kernelRelease
         self.machineID = machineID
@@ -155,6 +161,9 @@ package struct MetricsSnapshot: Sendable {
     package var operations: [(verb: String, status: String, count: UInt64)]
     package var eventsTotal: UInt64
     package var storage = StorageSummary()
+    package var networks: [NetworkView] = []
+    /// Answers of metadata services by status.
+    package var metadataAnswers: [Int: UInt64] = [:]
 
     package init(
         host: HostResource, vms: [(vm: VMResource, statistics: GuestStatistics?)],

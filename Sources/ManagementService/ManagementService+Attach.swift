@@ -1,35 +1,63 @@
 import BlockStorage
+import DeviceSources
 import Hypervisor
+import NetworkBackends
 import PartitionManager
 
-/// Disks of VMs that exist already.
+/// Devices of VMs that exist already.
 extension ManagementService {
-    package func disk(_ disk: String, of id: String) throws(ServiceError) -> DiskSource {
-        guard let found = try vm(id).specification.disks.first(where: { $0.id == disk }) else {
-            throw ServiceError(.notFound, "VM '\(id)' has no disk with the id '\(disk)'.")
+    package func device(_ device: DeviceName, of id: String) throws(ServiceError) -> DeviceSource {
+        guard let found = try vm(id).specification.device(device) else {
+            throw ServiceError(.notFound, "VM '\(id)' has no \(device.kind.words) with the id '\(device.id)'.")
         }
         return found
     }
 
-    package func attachDisk(_ disk: DiskSource, to id: String) async throws(ServiceError) -> OperationResource {
+    package func attach(_ device: DeviceSource, to id: String) async throws(ServiceError) -> OperationResource {
         let vm = try vm(id)
-        var alone = vm
-        alone.specification.disks = [disk]
         do throws(ServiceError) {
-            alone.specification = try resolvingVolumes(alone.specification)
-            let disk = alone.specification.disks.first ?? disk
-            try Validation.check(disk, field: "/disks/0")
-            try await checkDisks(alone.specification)
-            try await checkImageIsFree(disk, of: vm)
-            if !LifecycleRules.isOff(vm.state) { try await checkDisksAreFree(alone) }
+            switch device {
+            case .disk(let disk): return try await attach(disk, to: vm)
+            case .networkInterface(let interface): return try await attach(interface, to: vm)
+            }
         } catch {
-            // These speak of the first of a VM's disks.
-            let prefix = "/disks/0"
+            // These speak of the first of a VM's devices of the kind.
+            let prefix = "/\(device.name.kind.rawValue)s/0"
             guard let field = error.field, field.hasPrefix(prefix) else { throw error }
             throw ServiceError(
                 error.kind, error.detail, field: String(field.dropFirst(prefix.count)), expected: error.expected)
         }
-        return try await manager.attachDisk(disk, to: id)
+    }
+
+    private func attach(_ disk: DiskSource, to vm: VMResource) async throws(ServiceError) -> OperationResource {
+        var alone = vm
+        alone.specification.disks = [disk]
+        alone.specification = try resolvingVolumes(alone.specification)
+        let resolved = alone.specification.disks.first ?? disk
+        try Validation.check(resolved, field: "/disks/0")
+        try await checkDisks(alone.specification)
+        try await checkImageIsFree(resolved, of: vm)
+        if !LifecycleRules.isOff(vm.state) { try await checkDisksAreFree(alone) }
+        return try await manager.attach(.disk(disk), to: vm.id)
+    }
+
+    private func attach(
+        _ interface: NetworkSource, to vm: VMResource
+    ) async throws(ServiceError) -> OperationResource {
+        var alone = vm
+        alone.specification.networkInterfaces = withAddresses([interface], vm: vm.id)
+        let planned = alone
+        try Validation.check(networkInterfaces: planned.specification.networkInterfaces)
+        let interfaces = planned.specification.networkInterfaces
+        return try await claimingAddresses(of: interfaces, vm: vm.id) { () async throws(ServiceError) in
+            // Of a VM that is off the taps are claimed at its start.
+            guard let whole = interfaces.first, !LifecycleRules.isOff(planned.state) else {
+                return try await manager.attach(.networkInterface(interfaces.first ?? interface), to: planned.id)
+            }
+            return try await claimingTaps(of: planned) { () async throws(ServiceError) in
+                try await manager.attach(.networkInterface(whole), to: planned.id)
+            }
+        }
     }
 
     /// - Throws: `.wrongState` where another disk of the VM has the image, unless both only read it.
@@ -48,8 +76,8 @@ extension ManagementService {
                 + "can share one.", field: "/path", expected: "an image of its own")
     }
 
-    package func detachDisk(
-        _ disk: String, of id: String, force: Bool, timeout: Double?
+    package func detach(
+        _ device: DeviceName, of id: String, force: Bool, timeout: Double?
     ) async throws(ServiceError) -> OperationResource {
         if let timeout {
             guard timeout.isFinite, timeout > 0, timeout <= 86_400 else {
@@ -58,15 +86,18 @@ extension ManagementService {
                     expected: "0 < timeout <= 86400")
             }
         }
-        return try await manager.detachDisk(disk, of: id, force: force, timeout: timeout)
+        return try await manager.detach(device, of: id, force: force, timeout: timeout)
     }
 
-    package func limitDisk(
-        _ disk: String, of id: String, _ limit: DiskSource.RateLimit?
-    ) async throws(ServiceError) -> DiskSource {
-        var checked = try self.disk(disk, of: id)
-        checked.rateLimit = limit
-        try Validation.check(checked, field: "")
-        return try await manager.limitDisk(disk, of: id, limit)
+    package func limit(
+        _ device: DeviceName, of id: String, _ limit: DeviceLimit?
+    ) async throws(ServiceError) -> DeviceSource {
+        var checked = try self.device(device, of: id)
+        checked.limit = limit
+        switch checked {
+        case .disk(let disk): try Validation.check(disk, field: "")
+        case .networkInterface(let interface): try Validation.check(interface, field: "")
+        }
+        return try await manager.limit(device, of: id, limit)
     }
 }

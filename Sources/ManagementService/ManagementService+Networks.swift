@@ -23,7 +23,7 @@ extension ManagementService {
     ) async throws(ServiceError) -> Result {
         try await addressClaims.with(.init(vm: vm, interfaces: interfaces)) { others throws(ServiceError) in
             let defined = manager.vms.all.map(\.entry.resource).filter { $0.id != vm }
-                .map { NetworkClaims.Claim(vm: $0.id, interfaces: $0.specification.networkInterfaces) }
+                .map { NetworkClaim(vm: $0.id, interfaces: $0.specification.networkInterfaces) }
             for (index, interface) in interfaces.enumerated() {
                 for other in defined + others {
                     guard let taken = other.interfaces.first(where: { $0.mac == interface.mac }), let mac = taken.mac
@@ -51,7 +51,7 @@ extension ManagementService {
         return try await tapClaims.with(.init(vm: vm.id, interfaces: interfaces)) { others throws(ServiceError) in
             let running = manager.vms.all.map(\.entry.resource)
                 .filter { $0.id != vm.id && !LifecycleRules.isOff($0.state) }
-                .map { NetworkClaims.Claim(vm: $0.id, interfaces: $0.specification.networkInterfaces) }
+                .map { NetworkClaim(vm: $0.id, interfaces: $0.specification.networkInterfaces) }
             for (index, interface) in interfaces.enumerated() {
                 guard let name = interface.tap.name else { continue }
                 for other in running + others {

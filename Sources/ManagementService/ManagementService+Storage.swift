@@ -128,7 +128,7 @@ extension ManagementService {
             expected: "nothing")
     }
 
-    private static func page<Item>(
+    static func page<Item>(
         _ items: [Item], _ after: String?, _ limit: Int, _ wanted: [String: String], id: KeyPath<Item, String>,
         labels: KeyPath<Item, [String: String]>
     ) -> (items: [Item], more: Bool) {

@@ -1,4 +1,5 @@
 import BootLoader
+import DeviceSettings
 import HostInventory
 import Hypervisor
 import LinuxSystem
@@ -14,10 +15,13 @@ package final class ManagementService: ManagementAPI {
     let configuration: ServiceConfiguration
     private let console: any ConsoleLogReader
     private let validateBoot: BootValidator
-    private let inventory: HostInventory
+    let inventory: HostInventory
     let hostAtStart: Host
-    let addressClaims = NetworkClaims()
-    let tapClaims = NetworkClaims()
+    let metadata: MetadataService
+    let addressClaims = PendingClaims<NetworkClaim>()
+    let tapClaims = PendingClaims<NetworkClaim>()
+    let commitments = PendingClaims<Admission.Commitment>()
+    let vsockClaims = VsockClaims()
     private let mshvAtStart: MshvResource
     private let startedAt = realtimeNanoseconds()
     /// Images are large and their disk may be slow: they have a thread, so that consoles need not wait for them.
@@ -44,6 +48,8 @@ package final class ManagementService: ManagementAPI {
             throw StoreError(.other, "no thread for reading images and consoles: \(error)")
         }
         manager = try VMManager(configuration: configuration.manager, launcher: launcher)
+        metadata = MetadataService(
+            vms: manager.vms, networks: manager.networks.registry, isSimulated: manager.hypervisor.isSimulated)
     }
 
     /// Finds guests again and takes up what was under way; `isReady` when it returns.
@@ -73,7 +79,7 @@ package final class ManagementService: ManagementAPI {
             processorModel: hostAtStart.processorModel, processorCount: hostAtStart.processorCount,
             memoryTotal: hostAtStart.memoryTotal, memoryAvailable: inventory.memory().available,
             hypervisor: configuration.hypervisor, mshv: mshvAtStart, version: configuration.version,
-            startedAt: startedAt, vmCount: manager.vms.count)
+            startedAt: startedAt, vmCount: manager.vms.count, topology: inventory.topology())
     }
 
     // MARK: VMs
@@ -83,7 +89,7 @@ package final class ManagementService: ManagementAPI {
     ) async throws(ServiceError) -> VMResource {
         let specification = try resolvingVolumes(specification)
         try Validation.check(specification)
-        try checkResources(specification)
+        try checkHost(specification)
         try checkCloudInit(specification)
         if let id = specification.id, manager.vms[id] != nil {
             throw ServiceError(
@@ -97,12 +103,15 @@ package final class ManagementService: ManagementAPI {
         whole.networkInterfaces = withAddresses(specification.networkInterfaces, vm: id)
         let planned = whole
         return try await claimingAddresses(of: planned.networkInterfaces, vm: id) { () async throws(ServiceError) in
-            if validateOnly {
-                try manager.storage.registry.checkClaim(planned.disks)
-                return VMRecord(id: id, specification: planned, now: realtimeNanoseconds())
-                    .resource(hypervisor: manager.hypervisor, processID: nil, operationID: nil)
+            try await claimingCID(of: planned.deviceSettings.vsock, vm: id) { () async throws(ServiceError) in
+                if validateOnly {
+                    try await admitting(planned, vm: id) { () async throws(ServiceError) in }
+                    try manager.storage.registry.checkClaim(planned.disks)
+                    return VMRecord(id: id, specification: planned, now: realtimeNanoseconds())
+                        .resource(hypervisor: manager.hypervisor, processID: nil, operationID: nil)
+                }
+                return withDevices(try await manager.create(planned, id: id))
             }
-            return try await manager.create(planned, id: id)
         }
     }
 
@@ -116,13 +125,16 @@ package final class ManagementService: ManagementAPI {
     package func listVMs(
         after: String?, limit: Int, labels: [String: String], state: VMState?
     ) -> (vms: [VMResource], more: Bool) {
-        manager.vms.list(after: after, limit: limit) { vm in
+        let (vms, more) = manager.vms.list(after: after, limit: limit) { vm in
             (state == nil || vm.state == state)
                 && labels.allSatisfy { vm.specification.labels[$0.key] == $0.value }
         }
+        return (vms.map(withDevices), more)
     }
 
-    package func vm(_ id: String) throws(ServiceError) -> VMResource { try manager.controller(id).entry.resource }
+    package func vm(_ id: String) throws(ServiceError) -> VMResource {
+        withDevices(try manager.controller(id).entry.resource)
+    }
 
     package func updateVM(
         _ id: String, _ patch: VMPatch, ifRevision: UInt64?
@@ -136,17 +148,31 @@ package final class ManagementService: ManagementAPI {
         let planned = try resolvingVolumes(patch.applied(to: vm))
         try Validation.check(planned)
         if patch.machineField != nil {
-            try checkResources(planned)
+            try checkHost(planned)
             if patch.cloudInit != nil { try checkCloudInit(planned) }
             try await checkImages(planned)
             if patch.disks != nil { try await checkDisks(planned) }
         }
+        guard !LifecycleRules.isOff(vm.state), patch.memorySize != nil || patch.vpCount != nil else {
+            return try await apply(patch, vsock: planned.deviceSettings.vsock, to: id, ifRevision: ifRevision)
+        }
+        return try await admitting(planned, vm: id, before: vm.specification) { () async throws(ServiceError) in
+            try await apply(patch, vsock: planned.deviceSettings.vsock, to: id, ifRevision: ifRevision)
+        }
+    }
+
+    private func apply(
+        _ patch: VMPatch, vsock: VsockSettings?, to id: String, ifRevision: UInt64?
+    ) async throws(ServiceError) -> VMResource {
         // An other patch may have come between: the whole is checked again. Images are checked again at start.
-        return try await claimingAddresses(of: patch.networkInterfaces ?? [], vm: id) { () async throws(ServiceError) in
-            try await manager.update(id, ifRevision: ifRevision) { (vm) throws(ServiceError) in
-                let specification = try resolvingVolumes(patch.applied(to: vm))
-                try Validation.check(specification)
-                return specification
+        try await claimingAddresses(of: patch.networkInterfaces ?? [], vm: id) { () async throws(ServiceError) in
+            try await claimingCID(of: vsock, vm: id) { () async throws(ServiceError) in
+                let vm = try await manager.update(id, ifRevision: ifRevision) { (vm) throws(ServiceError) in
+                    let specification = try resolvingVolumes(patch.applied(to: vm))
+                    try Validation.check(specification)
+                    return specification
+                }
+                return withDevices(vm)
             }
         }
     }
@@ -179,8 +205,11 @@ package final class ManagementService: ManagementAPI {
                 try await checkDisks(vm.specification)
                 try checkCloudInit(vm.specification)
                 try await checkDisksAreFree(vm)
-                return try await claimingTaps(of: vm) { () async throws(ServiceError) in
-                    try await manager.begin(verb, vm: id, timeout: timeout)
+                try await checkNetworks(vm)
+                return try await admitting(vm.specification, vm: id) { () async throws(ServiceError) in
+                    try await claimingTaps(of: vm) { () async throws(ServiceError) in
+                        try await manager.begin(verb, vm: id, timeout: timeout)
+                    }
                 }
             }
         }
@@ -188,17 +217,6 @@ package final class ManagementService: ManagementAPI {
     }
 
     // MARK: Checks that look at the host
-
-    private func checkResources(_ specification: VMSpecification) throws(ServiceError) {
-        // A simulated guest has no memory; 0 is a host that does not tell.
-        guard !manager.hypervisor.isSimulated, hostAtStart.memoryTotal > 0,
-            specification.memorySize > hostAtStart.memoryTotal
-        else { return }
-        throw ServiceError(
-            .insufficientResources,
-            "The VM wants \(specification.memorySize) bytes of memory; the host has \(hostAtStart.memoryTotal) in all.",
-            field: "/memory/size", expected: "at most \(hostAtStart.memoryTotal) bytes")
-    }
 
     private func checkImages(_ specification: VMSpecification) async throws(ServiceError) {
         let (source, size, validate) = (specification.bootSource, specification.memorySize, validateBoot)
@@ -294,6 +312,8 @@ package final class ManagementService: ManagementAPI {
             host: host(), vms: manager.vms.all.map { ($0.entry.resource, $0.entry.statistics) },
             operations: manager.operations.counts, eventsTotal: manager.events.lastSequence)
         snapshot.storage = manager.storage.summary
+        snapshot.networks = manager.networks.registry.views
+        snapshot.metadataAnswers = metadata.answers
         return snapshot
     }
 }

@@ -1,3 +1,4 @@
+import DeviceSources
 import HostInventory
 
 /// What the machine offers of the Microsoft hypervisor, as `GET /v1/host` shows it.

@@ -8,6 +8,7 @@ package struct ServiceConfiguration: Sendable {
     package var version: String
     /// What stands before `/proc` for the host's inventory; empty: this machine.
     package var hostRoot = ""
+    package var admission = AdmissionPolicy()
 
     package init(manager: ManagerConfiguration, hypervisor: HypervisorResource, version: String) {
         self.manager = manager

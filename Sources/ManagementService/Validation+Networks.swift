@@ -35,7 +35,8 @@ extension Validation {
             field: field, expected: "a different one for each interface")
     }
 
-    private static func check(_ interface: NetworkSource, field: String) throws(ServiceError) {
+    /// An interface by itself; `field` is the pointer to it.
+    static func check(_ interface: NetworkSource, field: String) throws(ServiceError) {
         do throws(ServiceError) {
             try check(id: interface.id)
         } catch {
@@ -54,10 +55,16 @@ extension Validation {
         let limit = interface.rateLimit
         try inRange(limit?.bytesPerSecond, bytesPerSecond, "limit", "\(field)/rateLimit/bytesPerSecond")
         try inRange(limit?.packetsPerSecond, packetsPerSecond, "limit", "\(field)/rateLimit/packetsPerSecond")
+        guard limit == nil || interface.vhost != .on else {
+            throw ServiceError(
+                .invalidArgument,
+                "The host's kernel moves the packets of an interface whose vhost is 'on', and knows no limit.",
+                field: "\(field)/vhost", expected: "auto or off with a rateLimit")
+        }
     }
 
     /// What Linux takes as the name of an interface, less what people can't see or the kernel completes.
-    private static func check(interfaceName name: String?, field: String) throws(ServiceError) {
+    static func check(interfaceName name: String?, field: String) throws(ServiceError) {
         guard let name else { return }
         let allowed = Array("-._".utf8)
         let isRight =

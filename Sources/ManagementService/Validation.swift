@@ -18,6 +18,7 @@ package enum Validation {
     package static func check(_ specification: VMSpecification) throws(ServiceError) {
         if let id = specification.id { try check(id: id) }
         try check(vpCount: specification.vpCount)
+        if let maximum = specification.vpMaximum { try check(vpMaximum: maximum, of: specification.vpCount) }
         try check(memorySize: specification.memorySize)
         if let maximum = specification.memoryMaximum { try check(maximum: maximum, of: specification.memorySize) }
         try check(kernel: specification.kernel)
@@ -28,7 +29,10 @@ package enum Validation {
         try check(disks: specification.disks)
         if let cloudInit = specification.cloudInit { try check(cloudInit: cloudInit, disks: specification.disks) }
         try check(networkInterfaces: specification.networkInterfaces)
+        try check(specification.deviceSettings, memorySize: specification.memorySize)
         try check(specification.restart)
+        try checkPlacement(specification)
+        try checkFeatures(specification)
         if let simulation = specification.simulation { try check(simulation) }
     }
 
@@ -50,6 +54,15 @@ package enum Validation {
             throw ServiceError(
                 .invalidArgument, "A VM has 1 to 254 virtual processors, not \(vpCount).", field: "/vps/count",
                 expected: "1...254")
+        }
+    }
+
+    private static func check(vpMaximum: Int, of count: Int) throws(ServiceError) {
+        guard vpMaximum >= count, vpMaximum <= vpCounts.upperBound else {
+            throw ServiceError(
+                .invalidArgument,
+                "The processors' maximum is \(vpMaximum); it is at least their number, \(count), and at most 254.",
+                field: "/vps/maximum", expected: "\(count)...254")
         }
     }
 
@@ -185,7 +198,7 @@ package enum Validation {
     }
 
     /// A member's name inside a JSON pointer (RFC 6901).
-    private static func pointerToken(_ name: String) -> String {
+    static func pointerToken(_ name: String) -> String {
         name.split(separator: "~", omittingEmptySubsequences: false).joined(separator: "~0")
             .split(separator: "/", omittingEmptySubsequences: false).joined(separator: "~1")
     }

@@ -18,7 +18,9 @@ package enum MetricsExposition {
         writeMachines(snapshot, to: &output)
         writeDisks(snapshot, to: &output)
         writeStorage(snapshot.storage, to: &output)
+        writeNetworkResources(snapshot, to: &output)
         writeNetworks(snapshot, to: &output)
+        writeBalloons(snapshot, to: &output)
         writeService(snapshot, to: &output)
         writeRequests(requests.snapshot(), to: &output)
         return output.text
@@ -70,6 +72,12 @@ package enum MetricsExposition {
         output.family("hvroot_vm_vps", .gauge, "Virtual processors a VM is defined with.")
         for (vm, _) in snapshot.vms {
             output.sample("hvroot_vm_vps", ["vm": vm.id], UInt64(clamping: vm.specification.vpCount))
+        }
+        output.family(
+            "hvroot_vm_vps_present", .gauge, "Virtual processors that a guest has, where they can come and go.")
+        for (vm, _) in snapshot.vms {
+            guard let present = vm.presentVPs else { continue }
+            output.sample("hvroot_vm_vps_present", ["vm": vm.id], UInt64(clamping: present))
         }
         output.family("hvroot_vm_memory_bytes", .gauge, "Memory a VM is defined with.")
         for (vm, _) in snapshot.vms {

@@ -7,8 +7,11 @@ extension MetricsExposition {
     /// What went through guests' network interfaces in their current or last runs, as the guests see it.
     static func writeNetworks(_ snapshot: MetricsSnapshot, to output: inout PrometheusText) {
         let interfaces = snapshot.vms.flatMap { vm, statistics in
-            zip(vm.specification.networkInterfaces, statistics?.networkInterfaces ?? [])
-                .map { (vm: vm.id, interface: $0.id, counters: $1) }
+            vm.specification.networkInterfaces.compactMap { interface in
+                statistics?.networkInterfaces[interface.id].map {
+                    (vm: vm.id, interface: interface.id, counters: $0)
+                }
+            }
         }
         func perDirection(_ name: String, _ help: String, _ value: (NetworkCounters.Direction) -> UInt64) {
             output.family(name, .counter, help)

@@ -75,6 +75,9 @@ package final class MshvHypervisor: HypervisorBackend {
 
     package func unregisterRootMemory(base: UnsafeMutableRawPointer, count: Int) {}
 
+    /// The driver pins the pages that it maps (`mshv_region_populate` of Linux).
+    package var pinsGuestMemory: Bool { true }
+
     package var hypercallCounts: [HypercallCount] {
         countingPort.counts
             .map { HypercallCount(code: $0.key.code, status: $0.key.status, count: $0.value) }

@@ -32,25 +32,39 @@ struct HostInterface: ~Copyable {
         try retryingInterrupts { hv_interface_set_mtu(number, name, Int32(clamping: mtu)) }
     }
 
-    /// Brings it up, where it is not: that takes rights.
-    func bringUp() throws(Errno) {
+    var isUp: Bool {
+        get throws(Errno) {
+            let number = socket.raw
+            return try retryingInterrupts({ hv_interface_is_up(number, name) }) != 0
+        }
+    }
+
+    /// Brings it up or down, where it is not so: that takes rights.
+    func setUp(_ up: Bool) throws(Errno) {
+        guard try isUp != up else { return }
         let number = socket.raw
-        guard try retryingInterrupts({ hv_interface_is_up(number, name) }) == 0 else { return }
-        try retryingInterrupts { hv_interface_set_up(number, name) }
+        try retryingInterrupts { hv_interface_set_up(number, name, up ? 1 : 0) }
     }
 
     /// The bridge that it is a port of; nil where it is of none.
     var bridge: String? {
-        guard let path = realpath("/sys/class/net/\(name)/master", nil) else { return nil }
-        defer { free(path) }
-        return String(cString: path).split(separator: "/").last.map(String.init)
+        guard let index = Self.index(of: name) else { return nil }
+        let master = hv_interface_master(index)
+        guard master > 0 else { return nil }
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(IF_NAMESIZE)) { buffer in
+            guard let base = buffer.baseAddress, if_indextoname(UInt32(master), base) != nil else { return nil }
+            return String(cString: base)
+        }
     }
 
-    /// Makes it a port of a bridge.
-    func join(bridge: String) throws(Errno) {
-        guard self.bridge != bridge else { return }
+    /// Makes it a port of a bridge, or of none.
+    func join(bridge: String?) throws(Errno) {
+        let before = self.bridge
+        guard before != bridge else { return }
         guard let index = Self.index(of: name) else { throw Errno(ENODEV) }
         let number = socket.raw
-        try retryingInterrupts { hv_bridge_add(number, bridge, index) }
+        // A port of one bridge is refused by another.
+        if let before { try retryingInterrupts { hv_bridge_remove(number, before, index) } }
+        if let bridge { try retryingInterrupts { hv_bridge_add(number, bridge, index) } }
     }
 }

@@ -25,11 +25,17 @@ package protocol NetworkBackend: AnyObject, Sendable {
     var mtu: Int { get }
     /// At least one.
     var queues: [any NetworkQueue] { get }
+    /// The host's name of the tap whose queues' descriptors these are, which its kernel can serve; nil: they are no tap's.
+    var tap: String? { get }
 
     /// What packets that come from now on may leave to the one who gets them.
     func setReceiveOffloads(_ offloads: NetworkOffloads) throws(Errno)
     /// From now on packets come through the first `count` queues only.
     func setActive(queues count: Int) throws(Errno)
+}
+
+extension NetworkBackend {
+    package var tap: String? { nil }
 }
 
 /// One queue of a backend; for one thread at a time.

@@ -24,11 +24,24 @@ package struct NetworkSource: Equatable, Sendable {
         }
     }
 
+    /// Whether the host's kernel moves the packets of a tap (Linux's vhost-net), or this process.
+    package enum Vhost: String, CaseIterable, Sendable {
+        /// The kernel, where it can: it knows no rate limits, and must be able to check source addresses.
+        case auto
+        /// The kernel; without it the VM does not start.
+        case on
+        case off
+    }
+
     /// Names the interface among those of its VM.
     package var id: String
     /// nil: one is derived when the VM is created.
     package var mac: MACAddress?
     package var tap: Tap
+    /// The network of the server's that it is in, which says the tap's bridge; nil: none.
+    package var network: String?
+    /// The address that its network keeps for it.
+    package var address: IPv4Address?
     /// Bytes of a packet without its Ethernet header; nil: the tap's own.
     package var mtu: Int?
     /// Pairs of queues; nil: one for each processor.
@@ -38,6 +51,7 @@ package struct NetworkSource: Equatable, Sendable {
     package var allowsSpoofing = false
     /// Whether checksums and segmentation may be left to the other side.
     package var offloads = true
+    package var vhost = Vhost.auto
 
     /// Each has a place on the root bus, as disks have.
     package static let maximumCount = 8

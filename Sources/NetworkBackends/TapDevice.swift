@@ -4,16 +4,19 @@ import LinuxSystem
 import Synchronization
 
 /// A tap of the host with a queue for each pair of a device's. One that was made here goes away with it; one that was
-/// there before stays.
+/// there before stays, and gets back the MTU, the bridge and the state that it had.
 package final class TapDevice: NetworkBackend {
     /// As the host knows it.
     package let name: String
     package let offloads: NetworkOffloads
     package let mtu: Int
     package var queues: [any NetworkQueue] { taps }
+    package var tap: String? { name }
     private let taps: [TapQueue]
     /// Held as long as this object lives; nil where nobody asked for it.
     private let lock: TapLock?
+    /// Of a tap that was there before.
+    private let settings: TapSettings?
     /// How many of the queues are attached.
     private let active: Mutex<Int>
 
@@ -46,14 +49,31 @@ package final class TapDevice: NetworkBackend {
         self.name = name
         self.taps = taps
         active = Mutex(taps.count)
-        self.mtu = try Self.configure(name, tap, mtu: mtu, isNew: isNew)
+        do throws(Errno) {
+            settings = isNew ? nil : try TapSettings(of: try HostInterface(name))
+        } catch {
+            throw NetworkError("the tap \(name) can't be asked about: \(error)")
+        }
+        do throws(NetworkError) {
+            self.mtu = try Self.configure(name, tap, mtu: mtu, isNew: isNew)
+        } catch {
+            settings?.restore()
+            throw error
+        }
         offloads = usesOffloads ? Self.knownOffloads(taps[0]) : []
         do throws(Errno) {
             try Self.set([], on: taps)
         } catch {
+            settings?.restore()
             throw NetworkError("the tap \(name) does not take its settings: \(error)")
         }
     }
+
+    // While it is still locked.
+    deinit { restoreSettings() }
+
+    /// Gives a tap that was there before what it had then; no packets are expected any more.
+    package func restoreSettings() { settings?.restore() }
 
     private static func join(_ name: String, wantsQueues: Bool, isNew: Bool) throws(NetworkError) -> TapQueue {
         let descriptor: FileDescriptor
@@ -109,7 +129,7 @@ package final class TapDevice: NetworkBackend {
                 try interface.join(bridge: bridge)
             }
             step = "can't be brought up"
-            try interface.bringUp()
+            try interface.setUp(true)
             return wanted
         } catch {
             throw NetworkError("the tap \(name) \(step): \(error)")

@@ -1,5 +1,12 @@
 import JSON
 
+extension VMResource {
+    /// Names this VM and no other, also not a later one with the same id: cloud-init does its work once for each.
+    package var instance: String { Self.instance(id, createdAt: createdAt) }
+
+    static func instance(_ id: String, createdAt: UInt64) -> String { "\(id)-\(String(createdAt, radix: 16))" }
+}
+
 /// What a guest's cloud-init is given, as its NoCloud source takes it. The parts are secrets of the guest's owner: they
 /// are never shown, logged or put into an event.
 package struct CloudInit: Sendable, Equatable, CustomStringConvertible, CustomReflectable {

@@ -1,4 +1,4 @@
-import BlockStorage
+import DeviceSources
 import Hypervisor
 import WorkerProtocol
 
@@ -11,6 +11,8 @@ package enum GuestEnd: Sendable, Equatable {
     case poweredOff
     /// Ended because it was asked to stop.
     case stopped
+    /// Its watchdog expired, which is set to power it off.
+    case watchdogExpired
     /// The guest wrote this code to the debug-exit port.
     case debugExit(code: UInt8)
     /// The guest or its worker can't go on.
@@ -19,7 +21,7 @@ package enum GuestEnd: Sendable, Equatable {
 
 /// Why a guest failed, as far as anybody can tell.
 package struct GuestFailure: Sendable, Equatable {
-    /// `triple-fault`, `guest-panic`, `hypervisor-error`, `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`.
+    /// `triple-fault`, `guest-panic`, `watchdog-expired`, `hypervisor-error`, `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`.
     package var code: String
     /// One sentence for people.
     package var message: String
@@ -51,10 +53,14 @@ package enum GuestEvent: Sendable {
     case rebooted
     /// The guest's kernel panicked and goes on with its crash kernel.
     case crashKernelLoaded
-    /// The disk with this id is gone: the guest ejected it, or it was taken away.
-    case diskEjected(String)
-    /// The disks that the guest has, told whenever contact to it is made.
-    case disks([DiskSource])
+    /// The guest no longer reloaded its watchdog, which does now what it is set to.
+    case watchdogExpired
+    /// The device is gone: the guest ejected it, or it was taken away.
+    case ejected(DeviceName)
+    /// The devices of one kind that the guest has, told whenever contact to it is made.
+    case devices(DeviceKind, [DeviceSource])
+    /// The guest has so many processors, told whenever it changes and contact to the guest is made, where it can change.
+    case processors(Int)
     case ended(GuestEnd)
 }
 
@@ -75,18 +81,23 @@ package protocol GuestDriver: Sendable {
     func stop() async throws(GuestError)
     /// Gives bytes to the serial port. Returns how many were taken; fewer when the guest does not read.
     func writeConsole(_ bytes: [UInt8]) async throws(GuestError) -> Int
-    /// Gives the guest a disk; one that it has already is left alone.
-    func attachDisk(_ disk: DiskSource) async throws(GuestError)
-    /// Asks the guest to eject a disk, or takes it away. `GuestEvent.diskEjected` follows when it is gone.
-    func detachDisk(_ id: String, force: Bool) async throws(GuestError)
-    /// Takes back that the guest shall eject the disk. A guest that has taken note may still do it.
+    /// Gives the guest a device; one that it has already is left alone.
+    func attach(_ device: DeviceSource) async throws(GuestError)
+    /// Asks the guest to eject a device, or takes it away. `GuestEvent.ejected` follows when it is gone.
+    func detach(_ device: DeviceName, force: Bool) async throws(GuestError)
+    /// Takes back that the guest shall eject the device. A guest that has taken note may still do it.
     ///
-    /// - Throws: where the disk is gone.
-    func keepDisk(_ id: String) async throws(GuestError)
-    /// Changes what a disk may do.
-    func limitDisk(_ id: String, _ limit: DiskSource.RateLimit?) async throws(GuestError)
+    /// - Throws: where the device is gone.
+    func keep(_ device: DeviceName) async throws(GuestError)
+    /// Changes what a device may do.
+    func limit(_ device: DeviceName, _ limit: DeviceLimit?) async throws(GuestError)
     /// Asks the guest to come to so many bytes of memory. It does so in its own time, or not.
     func setMemory(size: UInt64) async throws(GuestError)
+    /// Asks the guest to come to a balloon of so many bytes, and looks at its statistics so often (seconds; 0: not).
+    func setBalloon(size: UInt64, statisticsInterval: Int) async throws(GuestError)
+    /// Gives the guest processors up to this number, or asks it to give back those beyond. It does so in its own time,
+    /// or not; `GuestEvent.processors` tells.
+    func setProcessors(count: Int) async throws(GuestError)
     /// The counters as they are now. Never waits for the guest or its worker.
     func statistics() -> GuestStatistics
     /// The process that holds the guest; nil where it lives in this one.
@@ -132,8 +143,10 @@ package struct GuestStatistics: Sendable, Equatable {
     package var reboots: UInt64 = 0
     /// By the disks' ids.
     package var disks: [String: DiskCounters] = [:]
-    /// In the order of the VM's network interfaces.
-    package var networkInterfaces: [NetworkCounters] = []
+    /// By the network interfaces' ids.
+    package var networkInterfaces: [String: NetworkCounters] = [:]
+    /// Nil where the guest has no balloon.
+    package var balloon: BalloonCounters?
 
     package init() {}
 }

@@ -1,3 +1,4 @@
+import DeviceSources
 import Glibc
 import HostInventory
 import Hypervisor

@@ -1,13 +1,18 @@
 import BlockStorage
+import DeviceSettings
+import DeviceSources
 import Hypervisor
 import JSON
 import NetworkBackends
+import WorkerProtocol
 
 /// A VM as a client asks for it. Every member has a default but the boot source.
 package struct VMSpecification: Sendable, Equatable {
     /// `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`; nil: the server chooses.
     package var id: String?
     package var vpCount = 1
+    /// Processors that it can have while it runs; nil where they neither come nor go.
+    package var vpMaximum: Int?
     /// Bytes.
     package var memorySize: UInt64 = 256 << 20
     /// Bytes up to which the memory can grow while the guest runs; nil where it can't.
@@ -25,7 +30,10 @@ package struct VMSpecification: Sendable, Equatable {
     package var cloudInit: CloudInit?
     /// In the order in which the guest finds them.
     package var networkInterfaces: [NetworkSource] = []
+    package var deviceSettings = DeviceSettings()
     package var restart = RestartPolicy()
+    package var placement = Placement()
+    package var withheldFeatures = WithheldFeatures()
     /// Whether a core file is written when the guest crashes.
     package var dumpsCore = false
     /// Members that only the simulated hypervisor uses.
@@ -38,6 +46,7 @@ package struct VMSpecification: Sendable, Equatable {
 package struct VMPatch: Sendable, Equatable {
     package var labels: [String: String?]?
     package var vpCount: Int?
+    package var vpMaximum: Int??
     package var memorySize: UInt64?
     package var memoryMaximum: UInt64??
     package var kernel: String?
@@ -51,8 +60,12 @@ package struct VMPatch: Sendable, Equatable {
     package var cloudInit: CloudInit??
     /// All of them, in place of those there were.
     package var networkInterfaces: [NetworkSource]?
+    package var devices = DevicesPatch()
     package var restart: RestartPatch?
     package var dumpsCore: Bool?
+    package var placement: PlacementPatch?
+    /// All of them, in place of those there were.
+    package var withheldFeatures: WithheldFeatures?
     package init() {}
 }
 
@@ -64,7 +77,7 @@ package enum VMState: String, Sendable, CaseIterable {
 /// Why a VM is in its state.
 package struct StateReason: Sendable, Equatable {
     /// Stable, for programs: `created`, `requested`, `restarted`, `guest-poweroff`, `guest-debug-exit`, `triple-fault`,
-    /// `guest-panic`, `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`, `hypervisor-error`, `adopted`.
+    /// `guest-panic`, `watchdog-expired`, `worker-killed`, `worker-exited`, `worker-lost`, `start-failed`, `hypervisor-error`, `adopted`.
     package var code: String
     package var message: String
     package var signal: Int32?
@@ -89,6 +102,8 @@ package struct VMResource: Sendable, Equatable {
     package var partitionID: UInt64?
     /// Bytes of memory with which the current run began; nil when none.
     package var bootMemory: UInt64?
+    /// Processors that the guest has, as it was last told; nil where they neither come nor go, or it does not run.
+    package var presentVPs: Int?
     package var hypervisor: HypervisorDescription
     /// Nanoseconds since 1970.
     package var createdAt: UInt64
@@ -96,6 +111,10 @@ package struct VMResource: Sendable, Equatable {
     /// When the current run began, nanoseconds since 1970; nil when none.
     package var startedAt: UInt64?
     package var restarts = RestartState()
+    /// How the guest's balloon is; nil where there is none or no guest.
+    package var balloon: BalloonCounters?
+    /// Where programs of the host connect with the guest's; nil where that can't be.
+    package var vsockSocket: String?
     package var processID: Int32?
     /// Goes up with every change; the ETag.
     package var revision: UInt64
@@ -126,7 +145,7 @@ package struct VMResource: Sendable, Equatable {
 package struct OperationResource: Sendable, Equatable {
     package enum Verb: String, Sendable, CaseIterable {
         case start, stop, shutdown, pause, resume, reset, delete
-        case attachDisk, detachDisk
+        case attachDisk, detachDisk, attachNetworkInterface, detachNetworkInterface
         // Of an image and of a volume.
         case importImage, createVolume
 
@@ -146,8 +165,8 @@ package struct OperationResource: Sendable, Equatable {
     package var error: ServiceError?
     package var createdAt: UInt64
     package var endedAt: UInt64?
-    /// The disk that is attached or detached.
-    package var disk: String?
+    /// The device that is attached or detached.
+    package var device: DeviceName?
 
     package init(
         id: String, verb: Verb, vmID: String, status: Status, error: ServiceError?, createdAt: UInt64, endedAt: UInt64?
@@ -169,12 +188,15 @@ package struct EventRecord: Sendable, Equatable {
     /// Nanoseconds since 1970.
     package var time: UInt64
     /// `vm.created`, `vm.updated`, `vm.state-changed`, `vm.deleted`, `vm.rebooted`, `vm.crash-kernel-loaded`,
-    /// `vm.restart-scheduled`, `vm.disk-ejected`, `operation.created`, `operation.ended`, and `created`, `updated` and `deleted` of `image.`
-    /// and `volume.`.
+    /// `vm.watchdog-expired`,
+    /// `vm.restart-scheduled`, `vm.disk-ejected`, `vm.network-interface-ejected`, `vm.processors-changed`,
+    /// `operation.created`, `operation.ended`, `network.state-changed`, and `created`, `updated` and `deleted` of
+    /// `image.`, `volume.` and `network.`.
     package var type: String
     /// Empty where it is about no VM.
     package var vmID: String
-    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`, `disk`, `image`, `volume`.
+    /// Further members by type: `state`, `previousState`, `reason`, `operationId`, `status`, `disk`,
+    /// `networkInterface`, `image`, `volume`, `network`, `action`.
     package var details: JSONObject
 
     package init(sequence: UInt64, time: UInt64, type: String, vmID: String, details: JSONObject) {
@@ -221,6 +243,21 @@ package struct ServiceError: Error, Sendable, Equatable {
     package var field: String?
     /// What would be right, where it can be said shortly: `1...254`.
     package var expected: String?
+    /// Everything that stands in the way, where that is looked for as a whole.
+    package var blockers: [Blocker] = []
+
+    /// One of the reasons why something can't be done.
+    package struct Blocker: Sendable, Equatable {
+        package var field: String
+        package var detail: String
+        package var expected: String
+
+        package init(field: String, detail: String, expected: String) {
+            self.field = field
+            self.detail = detail
+            self.expected = expected
+        }
+    }
 
     package init(_ kind: Kind, _ detail: String, field: String? = nil, expected: String? = nil) {
         self.kind = kind

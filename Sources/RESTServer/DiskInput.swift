@@ -20,23 +20,6 @@ enum DiskInput {
     /// The body of `POST /v1/vms/{id}/disks`.
     static func disk(_ body: JSONValue) throws -> DiskSource { try disk(try JSONFields(body, known: fields)) }
 
-    /// The body of `PATCH /v1/vms/{id}/disks/{diskId}`, a merge patch: the limit as it is to be, by what it was.
-    static func rateLimit(_ body: JSONValue, before: DiskSource.RateLimit?) throws -> DiskSource.RateLimit? {
-        let disk = try JSONFields(body, known: ["rateLimit"], readOnly: fields)
-        guard disk.has("rateLimit") else { return before }
-        if disk.isNull("rateLimit") { return nil }
-        guard let limit = try disk.fields("rateLimit", known: rateLimitFields) else { return before }
-        var result = before ?? .init()
-        if limit.has("bytesPerSecond") {
-            result.bytesPerSecond = limit.isNull("bytesPerSecond") ? nil : try limit.wholeNumber("bytesPerSecond")
-        }
-        if limit.has("operationsPerSecond") {
-            result.operationsPerSecond =
-                limit.isNull("operationsPerSecond") ? nil : try limit.wholeNumber("operationsPerSecond")
-        }
-        return result == .init() ? nil : result
-    }
-
     private static func disk(_ disk: JSONFields) throws -> DiskSource {
         guard let id = try disk.string("id") else { throw disk.missing("id", "a name for the disk") }
         let volume = try disk.string("volume")

@@ -1,3 +1,4 @@
+import HostInventory
 import JSON
 import LinuxSystem
 import ManagementService
@@ -49,7 +50,28 @@ enum HostOutput {
             "requested": .string(host.hypervisor.requested), "reason": .string(host.hypervisor.reason),
         ]
         object["mshv"] = mshv(host.mshv)
+        object["topology"] = topology(host.topology)
         return .object(object)
+    }
+
+    private static func topology(_ topology: HostTopology) -> JSONValue {
+        [
+            "processors": .string(topology.processors.description),
+            "hugePages": .array(topology.hugePages.map(hugePages)),
+            "nodes": .array(
+                topology.nodes.map { node in
+                    [
+                        "id": JSONValue(node.id), "processors": .string(node.processors.description),
+                        "memoryTotalBytes": JSONValue(node.memoryTotal), "memoryFreeBytes": JSONValue(node.memoryFree),
+                        "hugePages": .array(node.hugePages.map(hugePages)),
+                        "distances": .array(node.distances.map { JSONValue($0) }),
+                    ]
+                }),
+        ]
+    }
+
+    private static func hugePages(_ pool: HostTopology.HugePages) -> JSONValue {
+        ["pageSizeBytes": JSONValue(pool.pageSize), "total": JSONValue(pool.total), "free": JSONValue(pool.free)]
     }
 
     private static func mshv(_ mshv: MshvResource) -> JSONValue {

@@ -1,4 +1,5 @@
 import CLinux
+import DeviceSources
 import Glibc
 import LinuxSystem
 

@@ -5,7 +5,10 @@ import PartitionManager
 
 /// Reads a VM's network interfaces as a client writes them.
 enum NetworkInput {
-    static let fields = ["id", "mac", "tap", "mtu", "queues", "rateLimit", "allowSpoofing", "offloads"]
+    static let fields = [
+        "id", "mac", "tap", "network", "mtu", "queues", "rateLimit", "allowSpoofing", "offloads", "vhost",
+    ]
+    static let readOnlyFields = ["addresses"]
     static let tapFields = ["name", "bridge"]
     static let rateLimitFields = ["bytesPerSecond", "packetsPerSecond"]
 
@@ -17,17 +20,19 @@ enum NetworkInput {
             throw JSONFields.wrongType("/\(name)", "a list of network interfaces", value)
         }
         return try elements.enumerated().map { index, element in
-            try interface(try JSONFields(element, at: "/\(name)/\(index)", known: fields))
+            try interface(try JSONFields(element, at: "/\(name)/\(index)", known: fields, readOnly: readOnlyFields))
         }
+    }
+
+    /// The body of `POST /v1/vms/{id}/networkInterfaces`.
+    static func interface(_ body: JSONValue) throws -> NetworkSource {
+        try interface(try JSONFields(body, known: fields))
     }
 
     private static func interface(_ interface: JSONFields) throws -> NetworkSource {
         guard let id = try interface.string("id") else { throw interface.missing("id", "a name for the interface") }
-        guard let tap = try interface.fields("tap", known: tapFields) else {
-            throw interface.missing("tap", "{} for a new tap, or {\"name\": NAME, \"bridge\": NAME}")
-        }
-        var result = NetworkSource(
-            id: id, tap: .init(name: try tap.string("name"), bridge: try tap.string("bridge")))
+        var result = NetworkSource(id: id, tap: try tap(interface))
+        result.network = try interface.string("network")
         if let text = try interface.string("mac") {
             guard let mac = MACAddress(text) else {
                 let place = interface.pointer(to: "mac")
@@ -41,6 +46,7 @@ enum NetworkInput {
         result.queues = try interface.int("queues")
         result.allowsSpoofing = try interface.flag("allowSpoofing") ?? result.allowsSpoofing
         result.offloads = try interface.flag("offloads") ?? result.offloads
+        result.vhost = try interface.word("vhost") ?? result.vhost
         if let limit = try interface.fields("rateLimit", known: rateLimitFields) {
             let bytes = try limit.wholeNumber("bytesPerSecond")
             let packets = try limit.wholeNumber("packetsPerSecond")
@@ -49,6 +55,24 @@ enum NetworkInput {
             }
         }
         return result
+    }
+
+    /// The tap; one without a name where the interface's network says its bridge.
+    private static func tap(_ interface: JSONFields) throws -> NetworkSource.Tap {
+        let tap = try interface.fields("tap", known: tapFields)
+        guard interface.has("network") else {
+            guard let tap else {
+                throw interface.missing(
+                    "tap", "{} for a new tap, or {\"name\": NAME, \"bridge\": NAME}; or \"network\": ID instead")
+            }
+            return NetworkSource.Tap(name: try tap.string("name"), bridge: try tap.string("bridge"))
+        }
+        guard tap == nil else {
+            throw ServiceError(
+                .invalidArgument, "A network interface has a network or a tap, not both.",
+                field: interface.pointer(to: "tap"), expected: "network or tap")
+        }
+        return NetworkSource.Tap()
     }
 }
 
@@ -60,7 +84,10 @@ enum NetworkOutput {
         var tap = JSONObject()
         tap["name"] = interface.tap.name.map(JSONValue.string)
         tap["bridge"] = interface.tap.bridge.map(JSONValue.string)
-        object["tap"] = .object(tap)
+        // That of an interface in a network is the server's own affair.
+        if interface.network == nil { object["tap"] = .object(tap) }
+        object["network"] = interface.network.map(JSONValue.string)
+        object["addresses"] = interface.address.map { [.string($0.description)] }
         object["mtu"] = interface.mtu.map { JSONValue($0) }
         object["queues"] = interface.queues.map { JSONValue($0) }
         if let limit = interface.rateLimit {
@@ -71,6 +98,7 @@ enum NetworkOutput {
         }
         object["allowSpoofing"] = .bool(interface.allowsSpoofing)
         object["offloads"] = .bool(interface.offloads)
+        object["vhost"] = .string(interface.vhost.rawValue)
         return .object(object)
     }
 }

@@ -1,3 +1,4 @@
+import DeviceSources
 import JSON
 import LinuxSystem
 import ManagementService
@@ -35,7 +36,7 @@ enum OperationOutput {
     static func json(_ operation: OperationResource) -> JSONValue {
         var object: JSONObject = ["id": .string(operation.id), "verb": .string(operation.verb.rawValue)]
         if !operation.vmID.isEmpty { object["vm"] = .string(operation.vmID) }
-        object["disk"] = operation.disk.map(JSONValue.string)
+        if let device = operation.device { object[device.kind.rawValue] = .string(device.id) }
         object["image"] = operation.imageID.map(JSONValue.string)
         object["volume"] = operation.volumeID.map(JSONValue.string)
         object["status"] = .string(operation.status.rawValue)

@@ -10,6 +10,8 @@ struct Problem: Error, Sendable {
     /// A JSON pointer to the field at fault, or the name of the query parameter.
     var field: String?
     var expected: String?
+    /// Everything that stands in the way, where that was looked for as a whole.
+    var blockers: [ServiceError.Blocker] = []
     /// Header fields that the status asks for, such as `Allow`.
     var headers: [(name: String, value: String)] = []
 
@@ -22,6 +24,7 @@ struct Problem: Error, Sendable {
 
     init(_ error: ServiceError) {
         self.init(ProblemType(error.kind), error.detail, field: error.field, expected: error.expected)
+        blockers = error.blockers
     }
 
     /// Whatever a handler throws. Handlers throw the two types above; another one is this server's mistake.
@@ -41,6 +44,12 @@ struct Problem: Error, Sendable {
         ]
         if let field { object["field"] = .string(field) }
         if let expected { object["expected"] = .string(expected) }
+        if !blockers.isEmpty {
+            object["blockers"] = .array(
+                blockers.map {
+                    ["field": .string($0.field), "detail": .string($0.detail), "expected": .string($0.expected)]
+                })
+        }
         if let instance { object["instance"] = .string(instance) }
         return .object(object)
     }

@@ -13,6 +13,7 @@ package final class RESTServer: Sendable {
         /// libmicrohttpd daemons, one for each listener; started once, stopped once.
         var daemons: [OpaquePointer]
         var core: ServerCore
+        var metadata: MetadataServer
     }
 
     private let service: any ManagementAPI
@@ -51,6 +52,7 @@ package final class RESTServer: Sendable {
         let core = try ServerCore(
             HandlerContext(service: service, metrics: metrics, configuration: configuration))
         try core.loop.start()
+        let metadata = try MetadataServer(service: service)
         var daemons: [OpaquePointer] = []
         for listener in listeners {
             guard let daemon = startDaemon(listener, core) else {
@@ -61,7 +63,14 @@ package final class RESTServer: Sendable {
             daemons.append(daemon)
             Log.info("listening", ["address": listener.address])
         }
-        let box = SendableBox(value: Running(listeners: listeners, daemons: daemons, core: core))
+        do {
+            try metadata.start()
+        } catch {
+            for daemon in daemons { MHD_stop_daemon(daemon) }
+            core.loop.stop()
+            throw error
+        }
+        let box = SendableBox(value: Running(listeners: listeners, daemons: daemons, core: core, metadata: metadata))
         running.withLock { $0 = box }
     }
 
@@ -94,6 +103,7 @@ package final class RESTServer: Sendable {
         }
         guard let box else { return }
         let core = box.value.core
+        box.value.metadata.stop()
         for case let stream as EventStream in core.registry.all() { stream.serverIsStopping() }
         let deadline = monotonicNanoseconds() + UInt64(max(0, configuration.stopGrace) * 1_000_000_000)
         while core.registry.sleeperCount > 0, monotonicNanoseconds() < deadline { usleep(5000) }

@@ -18,13 +18,31 @@ extension Route {
         Route("POST", "/v1/vms/{id}:resume", "resumeVM", body: .json, .deferred(VerbHandlers.resume)),
         Route("POST", "/v1/vms/{id}:reset", "resetVM", body: .json, .deferred(VerbHandlers.reset)),
 
-        Route("GET", "/v1/vms/{id}/disks", "listDisks", .immediate(DiskHandlers.list)),
-        Route("POST", "/v1/vms/{id}/disks", "attachDisk", body: .json, .deferred(DiskHandlers.attach)),
-        Route("GET", "/v1/vms/{id}/disks/{diskId}", "getDisk", .immediate(DiskHandlers.get)),
-        Route("PATCH", "/v1/vms/{id}/disks/{diskId}", "updateDisk", body: .mergePatch, .deferred(DiskHandlers.update)),
+        Route("GET", "/v1/vms/{id}/disks", "listDisks", .immediate(DeviceHandlers.disks.list)),
+        Route("POST", "/v1/vms/{id}/disks", "attachDisk", body: .json, .deferred(DeviceHandlers.disks.attach)),
+        Route("GET", "/v1/vms/{id}/disks/{diskId}", "getDisk", .immediate(DeviceHandlers.disks.get)),
+        Route(
+            "PATCH", "/v1/vms/{id}/disks/{diskId}", "updateDisk", body: .mergePatch,
+            .deferred(DeviceHandlers.disks.update)),
         Route(
             "DELETE", "/v1/vms/{id}/disks/{diskId}", "detachDisk", query: ["timeout", "force"],
-            .deferred(DiskHandlers.detach)),
+            .deferred(DeviceHandlers.disks.detach)),
+
+        Route(
+            "GET", "/v1/vms/{id}/networkInterfaces", "listNetworkInterfaces",
+            .immediate(DeviceHandlers.networkInterfaces.list)),
+        Route(
+            "POST", "/v1/vms/{id}/networkInterfaces", "attachNetworkInterface", body: .json,
+            .deferred(DeviceHandlers.networkInterfaces.attach)),
+        Route(
+            "GET", "/v1/vms/{id}/networkInterfaces/{interfaceId}", "getNetworkInterface",
+            .immediate(DeviceHandlers.networkInterfaces.get)),
+        Route(
+            "PATCH", "/v1/vms/{id}/networkInterfaces/{interfaceId}", "updateNetworkInterface", body: .mergePatch,
+            .deferred(DeviceHandlers.networkInterfaces.update)),
+        Route(
+            "DELETE", "/v1/vms/{id}/networkInterfaces/{interfaceId}", "detachNetworkInterface",
+            query: ["timeout", "force"], .deferred(DeviceHandlers.networkInterfaces.detach)),
 
         Route(
             "GET", "/v1/vms/{id}/console", "readConsole", query: ["offset", "limit"], .deferred(ConsoleHandlers.read)),
@@ -44,6 +62,13 @@ extension Route {
         Route("GET", "/v1/volumes/{id}", "getVolume", .deferred(VolumeHandlers.get)),
         Route("PATCH", "/v1/volumes/{id}", "updateVolume", body: .mergePatch, .deferred(VolumeHandlers.update)),
         Route("DELETE", "/v1/volumes/{id}", "deleteVolume", .deferred(VolumeHandlers.delete)),
+
+        Route(
+            "GET", "/v1/networks", "listNetworks", query: StorageHandlers.listQuery, .immediate(NetworkHandlers.list)),
+        Route("POST", "/v1/networks", "createNetwork", body: .json, .deferred(NetworkHandlers.create)),
+        Route("GET", "/v1/networks/{id}", "getNetwork", .immediate(NetworkHandlers.get)),
+        Route("PATCH", "/v1/networks/{id}", "updateNetwork", body: .mergePatch, .deferred(NetworkHandlers.update)),
+        Route("DELETE", "/v1/networks/{id}", "deleteNetwork", .deferred(NetworkHandlers.delete)),
 
         Route(
             "GET", "/v1/operations", "listOperations", query: OperationHandlers.listQuery,

@@ -1,3 +1,4 @@
+import DeviceSettings
 import Hypervisor
 import JSON
 import ManagementService
@@ -8,16 +9,19 @@ import PartitionManager
 enum VMInput {
     static let fields = [
         "id", "vps", "memory", "boot", "labels", "disks", "networkInterfaces", "cloudInit", "restart", "coreDump",
-        "simulation",
+        "placement", "withheldFeatures",
+        "watchdog", "vsock", "console", "simulation",
     ]
-    static let vpsFields = ["count"]
-    static let memoryFields = ["size", "maximum"]
+    static let vpsFields = ["count", "maximum"]
+    static let memoryFields = ["size", "maximum", "pages", "prefault", "balloon"]
     static let bootFields = ["kernel", "initrd", "commandLine", "format", "loadAddress"]
     static let simulationFields = [
         "seed", "bootMilliseconds", "banner", "busyMillisecondsPerSecond", "lifetimeMilliseconds",
     ]
     static let patchFields = [
         "vps", "memory", "boot", "labels", "disks", "networkInterfaces", "cloudInit", "restart", "coreDump",
+        "watchdog", "vsock", "console",
+        "placement", "withheldFeatures",
     ]
 
     /// The body of `POST /v1/vms`.
@@ -25,13 +29,16 @@ enum VMInput {
         let vm = try JSONFields(body, known: fields, readOnly: VMOutput.readOnlyFields)
         var result = VMSpecification()
         result.id = try vm.string("id")
-        if let vps = try vm.fields("vps", known: vpsFields), let count = try vps.int("count") {
-            result.vpCount = count
+        if let vps = try vm.fields("vps", known: vpsFields, readOnly: ["present"]) {
+            result.vpCount = try vps.int("count") ?? result.vpCount
+            result.vpMaximum = try vps.int("maximum")
         }
-        if let memory = try vm.fields("memory", known: memoryFields, readOnly: ["bytes"]) {
+        let memory = try vm.fields("memory", known: memoryFields, readOnly: ["bytes"])
+        if let memory {
             result.memorySize = try byteSize(memory, "size") ?? result.memorySize
             result.memoryMaximum = try byteSize(memory, "maximum")
         }
+        if let placement = try PlacementInput.patch(vm, memory: memory) { result.placement.apply(placement) }
         guard let boot = try vm.fields("boot", known: bootFields) else {
             throw missing("/boot", "{\"kernel\": PATH}")
         }
@@ -49,6 +56,8 @@ enum VMInput {
         result.networkInterfaces = try NetworkInput.networkInterfaces(vm) ?? []
         if let restart = try RestartInput.patch(vm) { result.restart.apply(restart) }
         result.dumpsCore = try vm.flag("coreDump") ?? result.dumpsCore
+        try DevicesInput.patch(vm, memory: memory).apply(to: &result.deviceSettings)
+        result.withheldFeatures = try WithheldFeaturesInput.features(vm) ?? result.withheldFeatures
         if let simulation = try vm.fields("simulation", known: simulationFields) {
             result.simulation = try self.simulation(simulation)
         }
@@ -59,8 +68,15 @@ enum VMInput {
     static func patch(_ body: JSONValue) throws -> VMPatch {
         let vm = try JSONFields(body, known: patchFields, readOnly: VMOutput.readOnlyFields + ["id", "simulation"])
         var result = VMPatch()
-        if let vps = try vm.fields("vps", known: vpsFields) { result.vpCount = try vps.int("count") }
-        if let memory = try vm.fields("memory", known: memoryFields, readOnly: ["bytes"]) {
+        if let vps = try vm.fields("vps", known: vpsFields, readOnly: ["present"]) {
+            result.vpCount = try vps.int("count")
+            if vps.has("maximum") {
+                result.vpMaximum = .some(vps.isNull("maximum") ? nil : try vps.int("maximum"))
+            }
+        }
+        let memory = try vm.fields("memory", known: memoryFields, readOnly: ["bytes"])
+        result.placement = try PlacementInput.patch(vm, memory: memory)
+        if let memory {
             result.memorySize = try byteSize(memory, "size")
             if memory.has("maximum") {
                 result.memoryMaximum = .some(memory.isNull("maximum") ? nil : try byteSize(memory, "maximum"))
@@ -84,7 +100,10 @@ enum VMInput {
         }
         result.networkInterfaces = vm.isNull("networkInterfaces") ? [] : try NetworkInput.networkInterfaces(vm)
         result.restart = try RestartInput.patch(vm)
+        result.withheldFeatures = try WithheldFeaturesInput.features(vm)
         result.dumpsCore = vm.isNull("coreDump") ? false : try vm.flag("coreDump")
+        result.devices = try DevicesInput.patch(
+            vm, memory: try vm.fields("memory", known: memoryFields, readOnly: ["bytes"]))
         return result
     }
 

@@ -1,8 +1,10 @@
+import DeviceSettings
 import Hypervisor
 import JSON
 import LinuxSystem
 import ManagementService
 import PartitionManager
+import WorkerProtocol
 
 /// How the API shows a VM. Members that do not apply are left out.
 enum VMOutput {
@@ -21,12 +23,18 @@ enum VMOutput {
         object["emulated"] = .bool(vm.hypervisor.isEmulated)
         object["simulated"] = .bool(vm.hypervisor.isSimulated)
         let specification = vm.specification
-        object["vps"] = ["count": JSONValue(specification.vpCount)]
+        var vps: JSONObject = ["count": JSONValue(specification.vpCount)]
+        vps["maximum"] = specification.vpMaximum.map { JSONValue($0) }
+        vps["present"] = vm.presentVPs.map { JSONValue($0) }
+        object["vps"] = .object(vps)
         var memory: JSONObject = [
             "size": .string(ByteSize.text(specification.memorySize)), "bytes": JSONValue(specification.memorySize),
         ]
         memory["maximum"] = specification.memoryMaximum.map { .string(ByteSize.text($0)) }
+        memory["balloon"] = specification.deviceSettings.balloon.map { DevicesOutput.balloon($0, vm.balloon) }
+        PlacementOutput.addPages(specification.placement, to: &memory)
         object["memory"] = .object(memory)
+        object["placement"] = PlacementOutput.json(specification.placement)
         object["boot"] = boot(specification)
         var labels = JSONObject()
         for (name, value) in specification.labels.sorted(by: { $0.key < $1.key }) { labels[name] = .string(value) }
@@ -36,8 +44,14 @@ enum VMOutput {
             object["networkInterfaces"] = .array(specification.networkInterfaces.map(NetworkOutput.json))
         }
         if let cloudInit = specification.cloudInit { object["cloudInit"] = CloudInitOutput.json(cloudInit) }
+        object["watchdog"] = specification.deviceSettings.watchdog.map { ["action": .string($0.action.rawValue)] }
+        object["vsock"] = specification.deviceSettings.vsock.map { DevicesOutput.vsock($0, socket: vm.vsockSocket) }
+        object["console"] = DevicesOutput.console(specification.deviceSettings.console)
         object["restart"] = RestartOutput.json(specification.restart, vm.restarts)
         object["coreDump"] = .bool(specification.dumpsCore)
+        if !specification.withheldFeatures.names.isEmpty {
+            object["withheldFeatures"] = specification.withheldFeatures.json
+        }
         if let model = specification.simulation { object["simulation"] = simulation(model) }
         object["createdAt"] = .string(rfc3339(vm.createdAt))
         object["updatedAt"] = .string(rfc3339(vm.updatedAt))

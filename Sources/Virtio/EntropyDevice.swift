@@ -14,6 +14,8 @@ package final class EntropyDevice: VirtioDevice {
 
     private struct Running {
         var queue: VirtQueue
+        /// What was negotiated.
+        let features: UInt64
         let memory: GuestMemory
         let signals: any VirtioSignals
     }
@@ -27,7 +29,7 @@ package final class EntropyDevice: VirtioDevice {
 
     package func start(_ queues: [VirtQueue?], features: UInt64, memory: GuestMemory, signals: any VirtioSignals) {
         guard let queue = queues.first ?? nil else { return }
-        running.withLock { $0 = Running(queue: queue, memory: memory, signals: signals) }
+        running.withLock { $0 = Running(queue: queue, features: features, memory: memory, signals: signals) }
     }
 
     package func stop() -> [VirtQueue?] {
@@ -35,6 +37,24 @@ package final class EntropyDevice: VirtioDevice {
             defer { running = nil }
             return [running?.queue]
         }
+    }
+
+    /// The whole state as one value: its random numbers are nobody's to keep. No processor may run meanwhile.
+    package func save() -> QueueDeviceState {
+        running.withLock { running in
+            QueueDeviceState(features: running?.features ?? 0, queues: running.map { [SavedQueue($0.queue)] } ?? [])
+        }
+    }
+
+    /// Goes on from a saved state with the guest memory of that time.
+    ///
+    /// - Throws: `VirtQueueError` for a state that is not one of such a device, or does not fit the memory.
+    package func load(
+        _ state: QueueDeviceState, memory: GuestMemory, signals: any VirtioSignals
+    ) throws(VirtQueueError) {
+        let queues = try state.restored(offered: features, limits: queueSizes, memory: memory)
+        _ = stop()
+        if !queues.isEmpty { start(queues, features: state.features, memory: memory, signals: signals) }
     }
 
     package func notify(queue: Int) {

@@ -1,5 +1,25 @@
 import GuestMemory
 
+/// The state of a device that has nothing but its queues.
+package struct QueueDeviceState: Equatable, Sendable {
+    /// What was negotiated; 0 where the device does not run.
+    package var features: UInt64
+    /// By index; nil for those that the driver does not use, none where the device does not run.
+    package var queues: [SavedQueue?]
+
+    /// The queues, ready to go on.
+    ///
+    /// - Throws: `VirtQueueError` for a state of a device with other features or more queues.
+    func restored(
+        offered: UInt64, limits: [UInt16], memory: GuestMemory
+    ) throws(VirtQueueError) -> [VirtQueue?] {
+        guard features & ~(offered | VirtioFeature.common) == 0 else {
+            throw VirtQueueError("the saved state is of a device with other features")
+        }
+        return try SavedQueue.restore(queues, features: features, limits: limits, memory: memory)
+    }
+}
+
 /// A queue of a device as one value: where it is in guest memory and where the device is in it.
 package struct SavedQueue: Equatable, Sendable {
     package var layout: VirtQueueLayout

@@ -12,6 +12,9 @@ package struct SplitQueueState: Equatable, Sendable {
 
     package init() {}
 
+    /// All before an element was given back.
+    init(at index: UInt16) { (nextAvailable, nextUsed, signalledUsed) = (index, index, index) }
+
     private enum Flag {
         /// In the available ring: no interrupts. In the used ring: no notifications.
         static let suppress: UInt16 = 1

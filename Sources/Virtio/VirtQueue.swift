@@ -73,6 +73,12 @@ package struct VirtQueue: Sendable {
         }
     }
 
+    /// Goes on at an element of the rings of a split queue, before which all is given back: another has served it so far.
+    mutating func goOn(at index: UInt16) {
+        guard case .split = position else { return }
+        position = .split(SplitQueueState(at: index))
+    }
+
     /// Asks the driver to notify of what it makes available from now on, or not to.
     ///
     /// - Returns: true where something became available meanwhile, of which no notification may come.

@@ -9,6 +9,10 @@ package protocol VirtioDevice: AnyObject, Sendable {
     var deviceType: UInt16 { get }
     /// The device's own feature bits; the transport adds those of queues and of itself.
     var features: UInt64 { get }
+    /// Those of queues and of the transport that the device can work with.
+    var commonFeatures: UInt64 { get }
+    /// Without those of `features` that need another one that is not among them (virtio 1.2, 2.2.1).
+    func consistent(_ features: UInt64) -> UInt64
     /// The most elements of each queue; each a power of two.
     var queueSizes: [UInt16] { get }
 
@@ -35,6 +39,8 @@ package protocol VirtioDevice: AnyObject, Sendable {
 }
 
 extension VirtioDevice {
+    package var commonFeatures: UInt64 { VirtioFeature.common }
+    package func consistent(_ features: UInt64) -> UInt64 { features }
     package func doorbell(queue: Int) -> EventFD? { nil }
 }
 
@@ -54,6 +60,22 @@ package protocol VirtioSignals: Sendable {
     func configurationChanged()
     /// The driver broke a rule: it has to reset the device.
     func needsReset(_ reason: VirtQueueError)
+    /// How somebody else can tell the driver that something was given back in a queue.
+    func interrupt(ofQueue queue: Int) -> VirtioInterrupt
+}
+
+extension VirtioSignals {
+    package func interrupt(ofQueue queue: Int) -> VirtioInterrupt { .call }
+}
+
+/// The interrupt of a queue.
+package enum VirtioInterrupt: Sendable {
+    /// The driver wants none.
+    case none
+    /// A signal of the eventfd; one while the vector is masked comes when it no longer is.
+    case event(EventFD)
+    /// `VirtioSignals.queueWasUsed` alone.
+    case call
 }
 
 /// Feature bits that do not belong to one type of device (virtio 1.2, 6).

@@ -70,6 +70,9 @@ package final class VirtioPCI: Sendable {
             devices: [Self.registersBAR: registers, Self.msixBAR: window])
     }
 
+    /// Keeps features from the driver, which has not looked yet.
+    package func withhold(_ features: UInt64) { registers.withheld.store(features, ordering: .relaxed) }
+
     /// virtio 1.2, 4.1.4: the length, the type, the range and the place in it.
     private static func capability(_ type: UInt8, at offset: UInt64) -> [UInt8] {
         let isNotify = type == Capability.notify
@@ -82,6 +85,19 @@ package final class VirtioPCI: Sendable {
     private static func little(_ value: UInt32) -> [UInt8] {
         (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * UInt32($0))) }
     }
+
+    /// What the driver said to the transport, and its vectors; the device's own state and the function's configuration
+    /// space are saved beside it.
+    package func save() -> VirtioPCIState { registers.save() }
+
+    /// Goes on from a saved state.
+    ///
+    /// - Parameter device: loads the device's own state, whose signals are given to it.
+    /// - Throws: `VirtQueueError` for a state of another device; what `device` throws. The driver finds a device that was
+    ///   reset then.
+    package func load(
+        _ state: VirtioPCIState, device: (any VirtioSignals) throws(VirtQueueError) -> Void
+    ) throws(VirtQueueError) { try registers.load(state, device: device) }
 
     /// The transport's state as one value.
     package var state: VirtioTransportState { registers.state }
@@ -113,6 +129,9 @@ package final class VirtioPCI: Sendable {
         private let commands = Mutex(Commands())
         private struct Commands { var isRetired = false }
 
+        /// Features that the driver is not told of.
+        let withheld = Atomic<UInt64>(0)
+
         init(
             _ device: any VirtioDevice, memory: GuestMemory, msix: MSIX, doorbells: VirtioDoorbells?,
             report: @escaping @Sendable (String) -> Void
@@ -125,6 +144,11 @@ package final class VirtioPCI: Sendable {
             transport = Mutex(VirtioTransportState(queueSizes: device.queueSizes))
         }
 
+        private var offered: UInt64 {
+            let features = device.features | device.commonFeatures
+            return device.consistent(features & ~withheld.load(ordering: .relaxed))
+        }
+
         var state: VirtioTransportState { transport.withLock { $0 } }
 
         func read(offset: UInt64, size: Int) -> UInt64 {
@@ -132,7 +156,7 @@ package final class VirtioPCI: Sendable {
             switch offset / Region.page * Region.page {
             case Region.common:
                 guard let field = VirtioCommonField(offset: place, size: size) else { return 0 }
-                let offered = device.features | VirtioFeature.common
+                let offered = offered
                 return transport.withLock { $0.read(field, offered: offered) }
             case Region.interruptStatus where place == 0:
                 // Reading takes it.
@@ -182,7 +206,7 @@ package final class VirtioPCI: Sendable {
             commands.withLock { commands in
                 guard value != 0 else { return stop() }
                 guard !commands.isRetired else { return }
-                let offered = device.features | VirtioFeature.common
+                let offered = offered
                 let starts = transport.withLock { state -> Bool in
                     // Only a reset takes the device's own bit away.
                     var value = value | state.status & VirtioStatus.needsReset
@@ -219,10 +243,43 @@ package final class VirtioPCI: Sendable {
                 return needsReset(error)
             }
             device.start(queues, features: state.driverFeatures, memory: memory, signals: self)
+            joinDoorbells()
+        }
+
+        private func joinDoorbells() {
             doorbells?.set(
-                queues.indices.compactMap { queue in
+                device.queueSizes.indices.compactMap { queue in
                     device.doorbell(queue: queue).map { (Region.notify + UInt64(queue) * notifyStep, $0) }
                 })
+        }
+
+        func save() -> VirtioPCIState {
+            VirtioPCIState(transport: transport.withLock { $0 }, msix: msix.snapshot)
+        }
+
+        func load(
+            _ saved: VirtioPCIState, device load: (any VirtioSignals) throws(VirtQueueError) -> Void
+        ) throws(VirtQueueError) {
+            try commands.withLock { _ throws(VirtQueueError) in
+                stop()
+                let sizes = device.queueSizes
+                guard saved.transport.queues.count == sizes.count, saved.msix.entries.count == msix.vectors,
+                    saved.msix.isPending.count == msix.vectors,
+                    zip(saved.transport.queues, sizes).allSatisfy({ $0.layout.size <= $1 })
+                else { throw VirtQueueError("the saved state is of a device with other queues") }
+                guard saved.transport.driverFeatures & ~offered == 0 || !saved.transport.isRunning else {
+                    throw VirtQueueError("the saved state is of a device with other features")
+                }
+                msix.snapshot = saved.msix
+                transport.withLock { $0 = saved.transport }
+                do throws(VirtQueueError) {
+                    try load(self)
+                } catch {
+                    stop()
+                    throw error
+                }
+                if saved.transport.isRunning { joinDoorbells() }
+            }
         }
 
         private func stop() {
@@ -247,6 +304,14 @@ package final class VirtioPCI: Sendable {
                 return state.queues.indices.contains(queue) ? state.queues[queue].vector : VirtioTransportState.noVector
             }
             if vector != VirtioTransportState.noVector { msix.trigger(Int(vector)) }
+        }
+
+        func interrupt(ofQueue queue: Int) -> VirtioInterrupt {
+            let vector = transport.withLock { state in
+                state.queues.indices.contains(queue) ? state.queues[queue].vector : VirtioTransportState.noVector
+            }
+            guard vector != VirtioTransportState.noVector else { return .none }
+            return msix.event(Int(vector)).map(VirtioInterrupt.event) ?? .call
         }
 
         func configurationChanged() {

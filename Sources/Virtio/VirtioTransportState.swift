@@ -1,3 +1,5 @@
+import VirtualDevices
+
 /// What a driver negotiated with a device over virtio-pci: with the queues' positions, all that has to be saved.
 package struct VirtioTransportState: Equatable, Sendable {
     package struct Queue: Equatable, Sendable {
@@ -31,4 +33,10 @@ package struct VirtioTransportState: Equatable, Sendable {
 
     /// The queue that the driver selected; nil where there is none of that number.
     var selected: Int? { Int(queueSelect) < queues.count ? Int(queueSelect) : nil }
+}
+
+/// What is saved of a virtio device's place on PCI.
+package struct VirtioPCIState: Equatable, Sendable {
+    package var transport: VirtioTransportState
+    package var msix: MSIX.State
 }

@@ -1,3 +1,4 @@
+import DeviceSources
 import GuestMemory
 import Hypervisor
 import LinuxSystem
@@ -14,21 +15,29 @@ final class Chassis: Sendable {
     let events: EventDevice
     let pci: PCIHostBridge
     let slots: PCISlots
+    /// Nil where the guest's processors neither come nor go.
+    let processors: ProcessorHotplug?
     private let memory: GuestMemory
     private let partition: any PartitionHotPath
     /// Further memory; nil where the guest's can't grow.
     let growth: MemoryDevice?
+    let watchdog: WatchdogTimer?
+    /// The console beside the serial port, where there is one.
+    private let console: ConsoleDevice?
 
     /// What a machine is told of its devices in slots: see `PCISlots`.
     struct SlotEvents {
         var leaving: @Sendable (SlotName) -> Void = { _ in }
         var gone: @Sendable (SlotName) -> Void = { _ in }
+        /// The guest gave a processor back.
+        var processorEjected: @Sendable (Int) -> Void = { _ in }
     }
 
     /// - Throws: `BusError` where two devices claim one address.
     init(
-        memory: GuestMemory, partition: any PartitionHotPath, disks: [MachineDisk] = [],
-        networkInterfaces: [MachineNetworkInterface] = [], vpCount: Int = 1, growth: MemoryDevice? = nil,
+        memory: GuestMemory, partition: any PartitionHotPath, devices: [any MachineDevice] = [], vpCount: Int = 1,
+        processors: (present: Int, maximum: Int)? = nil, withheldFeatures: [String: UInt64] = [:],
+        growth: MemoryDevice? = nil, fixed: FixedDevices.Life = FixedDevices.Life(),
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void, panic: @escaping @Sendable (PanicDevice.Events) -> Void,
         slotEvents: SlotEvents = SlotEvents()
@@ -36,6 +45,8 @@ final class Chassis: Sendable {
         self.memory = memory
         self.partition = partition
         self.growth = growth
+        watchdog = fixed.watchdog
+        console = fixed.console
         ports = Bus(name: "port I/O")
         mmio = Bus(name: "MMIO")
         ioAPIC = IOAPIC(
@@ -73,30 +84,51 @@ final class Chassis: Sendable {
         try ports.insert(events, at: UInt64(Platform.eventPort), count: 1)
         let hotplug = PCIHotplug(events: events)
         try ports.insert(hotplug, at: UInt64(Platform.pciHotplugPort), count: Platform.pciHotplugCount)
-        slots = PCISlots(pci, hotplug, leaving: slotEvents.leaving, gone: slotEvents.gone)
+        self.processors = processors.map { [events] in
+            ProcessorHotplug(
+                present: $0.present, maximum: $0.maximum, events: events, onEject: slotEvents.processorEjected)
+        }
+        if let processors = self.processors {
+            try ports.insert(
+                processors, at: UInt64(Platform.processorHotplugPort), count: Platform.processorHotplugCount)
+        }
+        slots = PCISlots(
+            pci, hotplug, withheld: withheldFeatures, leaving: slotEvents.leaving, gone: slotEvents.gone)
         try pci.insert(PanicDevice(onEvents: panic).function)
         try slots.plug(onPCI(EntropyDevice(), .other), .fixed("rng"), announced: false)
         if let growth { try slots.plug(onPCI(growth, .memory), .fixed("memory"), announced: false) }
-        for disk in disks { try plug(disk, vpCount: vpCount, announced: false) }
-        for interface in networkInterfaces {
-            try slots.plug(onPCI(interface.device(), .network), .networkInterface(interface.id), announced: false)
+        if let watchdog {
+            try ports.insert(watchdog, at: UInt64(Platform.watchdogPort), count: WatchdogRegisters.size)
         }
+        if let console { try slots.plug(onPCI(console, .serial), .fixed("console"), announced: false) }
+        if let balloon = fixed.balloon {
+            try slots.plug(onPCI(balloon, .other), .fixed("balloon"), announced: false)
+        }
+        if let vsock = fixed.vsock { try slots.plug(onPCI(vsock, .other), .fixed("vsock"), announced: false) }
+        for device in devices { try plug(device, vpCount: vpCount, announced: false) }
     }
 
-    /// Gives the guest a disk with a queue for each processor.
-    func plug(_ disk: MachineDisk, vpCount: Int, announced: Bool) throws(PCIError) {
-        try slots.plug(onPCI(disk.device(vpCount: vpCount), .storage), .disk(disk.id), announced: announced)
+    /// Gives the guest a device that can go again.
+    func plug(_ device: any MachineDevice, vpCount: Int, announced: Bool) throws(PCIError) {
+        let classCode: ClassCode =
+            switch device.name.kind {
+            case .disk: .storage
+            case .networkInterface: .network
+            }
+        try slots.plug(
+            onPCI(device.virtioDevice(vpCount: vpCount), classCode), .device(device.name), announced: announced)
     }
 
     /// What a function says it is.
     private enum ClassCode {
-        case storage, network, memory, other
+        case storage, network, memory, serial, other
 
         var bytes: (base: UInt8, sub: UInt8) {
             switch self {
             case .storage: (base: 0x01, sub: 0x80)
             case .network: (base: 0x02, sub: 0x00)
             case .memory: (base: 0x05, sub: 0x80)
+            case .serial: (base: 0x07, sub: 0x80)
             case .other: (base: 0xFF, sub: 0x00)
             }
         }
@@ -110,11 +142,18 @@ final class Chassis: Sendable {
             report: { Log.warning("a virtio driver broke a rule", ["reason": $0]) })
     }
 
+    /// Gives bytes to the console; returns how many it took. One without a driver leaves them to the serial port.
+    func receive(_ bytes: [UInt8]) -> Int {
+        if let console, console.isRunning { return console.receive(bytes) }
+        return serial.receive(bytes)
+    }
+
     /// Ends what devices do with guest memory.
     func stop() { slots.stop() }
 
     /// The end of this life: nothing is on the buses any more, and no device keeps what it used. No processor may run.
     func dismantle() {
+        watchdog?.end()
         slots.stop()
         slots.removeAll()
         ports.removeAll()

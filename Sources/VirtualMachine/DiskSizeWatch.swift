@@ -8,12 +8,12 @@ final class DiskSizeWatch: Sendable {
     private let thread: SystemThread
 
     /// - Throws: `Errno` where the host has no thread left.
-    init(_ disks: MachineDisks) throws(Errno) {
+    init(_ devices: MachineDevices) throws(Errno) {
         let isEnding = Monitor(false)
         self.isEnding = isEnding
         thread = try SystemThread(name: "disk sizes") {
             while isEnding.wait(until: monotonicNanoseconds() + Self.interval, { $0 ? () : nil }) == nil {
-                for disk in disks.all { disk.lookAtSize() }
+                for case let disk as MachineDisk in devices.all { disk.lookAtSize() }
             }
         }
     }

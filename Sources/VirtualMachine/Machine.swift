@@ -1,4 +1,5 @@
 import BootLoader
+import DeviceSources
 import GuestMemory
 import Hypervisor
 import LinuxSystem
@@ -16,30 +17,40 @@ package final class Machine: Sendable {
     let observer: any MachineObserver
     private let memory: GuestMemory
     /// Open, and so locked, from the first life to the last.
-    let disks: MachineDisks
+    let devices = MachineDevices()
     private let diskSizes = Mutex<DiskSizeWatch?>(nil)
-    /// Held while a life is built and while disks are attached and detached, so that none of these misses the other.
+    /// Held while a life is built and while devices are plugged and unplugged, so that none of these misses the other.
     let changes = Mutex(())
-    private let networkInterfaces: [MachineNetworkInterface]
-    private let monitor: Monitor<State>
+    /// The devices that it has once or not at all.
+    let fixed: FixedDevices
+    let monitor: Monitor<State>
 
-    private struct State {
+    struct State {
         /// The life under way; nil between two lives and after the end.
         var core: MachineCore?
         var isStarted = false
         var isPaused = false
         /// Bytes that the guest should have beyond what it booted with.
         var growth: UInt64 = 0
+        /// Processors that the guest should have.
+        var vpCount: Int
         /// Processor threads that wait because the machine is paused.
         var parked = 0
-        /// Processor threads that have not ended.
-        var running = 0
+        /// Processors whose threads have not ended.
+        var executing: Set<Int> = []
+        /// Those of them that the guest gave back: their threads end.
+        var retired: Set<Int> = []
+        /// All that were started in this life and not joined.
+        var threads: [Int: SystemThread] = [:]
         /// Set when this life has to end; the first reason stays.
         var ending: Ending?
         var hasEnded = false
+
+        /// Whether the processor must not run any more.
+        func hasEnded(vp index: Int) -> Bool { ending != nil || retired.contains(index) }
     }
 
-    private enum Ending {
+    enum Ending {
         case reset
         case end(MachineEnd)
     }
@@ -56,24 +67,15 @@ package final class Machine: Sendable {
         do {
             memory = try GuestMemory(
                 size: configuration.memorySize,
-                growth: configuration.memoryGrowth / GrowthRegion.blockSize * GrowthRegion.blockSize)
+                growth: configuration.memoryGrowth / GrowthRegion.blockSize * GrowthRegion.blockSize,
+                backing: configuration.memoryBacking)
         } catch {
             throw MachineError("guest memory: \(error)")
         }
-        var disks: [MachineDisk] = []
-        for (place, source) in configuration.disks.enumerated() {
-            disks.append(
-                try MachineDisk.open(
-                    source, place: place, directory: configuration.runDirectory, vpCount: configuration.vpCount,
-                    observer: observer))
-        }
-        self.disks = MachineDisks(disks)
-        networkInterfaces = try MachineNetworkInterface.open(
-            configuration.networkInterfaces, lockDirectory: configuration.lockDirectory,
-            vpCount: configuration.vpCount
-        ) { [weak observer] in observer?.machineDidUse(networkInterface: $0, $1) }
-        monitor = Monitor(State())
-        if !disks.isEmpty { try watchSizes() }
+        fixed = try FixedDevices(configuration, returnsPages: !backend.pinsGuestMemory, observer: observer)
+        monitor = Monitor(State(vpCount: configuration.vpCount))
+        try open(configuration.disks.map(DeviceSource.disk))
+        try open(configuration.networkInterfaces.map(DeviceSource.networkInterface))
         let core = try makeCore()
         monitor.withLock { $0.core = core }
     }
@@ -83,7 +85,7 @@ package final class Machine: Sendable {
         try diskSizes.withLock { watch throws(MachineError) in
             guard watch == nil else { return }
             do throws(Errno) {
-                watch = try DiskSizeWatch(disks)
+                watch = try DiskSizeWatch(devices)
             } catch {
                 throw MachineError("no thread for the disks' sizes: \(error)")
             }
@@ -100,13 +102,16 @@ package final class Machine: Sendable {
         } catch {
             throw MachineError("\(error)")
         }
+        let (present, growth) = monitor.read { ($0.vpCount, $0.growth) }
         return try MachineCore(
-            configuration, on: backend, memory: memory, image: image, disks: disks.present,
-            networkInterfaces: networkInterfaces, growth: monitor.read { $0.growth },
-            output: { [observer] in observer.machineDidPrint($0) },
+            configuration, on: backend, memory: memory, image: image, present: present, devices: devices.present,
+            growth: growth,
+            fixed: fixed.life(expired: { [weak self] in self?.watchdogExpired() }),
+            output: { [fixed] in fixed.print($0) },
             request: { [weak self] in self?.guestRequested($0) }, panic: { [weak self] in self?.guestPanicked($0) },
             slotEvents: Chassis.SlotEvents(
-                leaving: { [weak self] in self?.deviceLeaves($0) }, gone: { [weak self] in self?.deviceIsGone($0) }))
+                leaving: { [weak self] in self?.deviceLeaves($0) }, gone: { [weak self] in self?.deviceIsGone($0) },
+                processorEjected: { [weak self] in self?.processorWasEjected($0) }))
     }
 
     // MARK: - Commands
@@ -128,11 +133,17 @@ package final class Machine: Sendable {
             return state.core?.processors ?? []
         }
         for processor in processors { processor.cancelRun() }
-        monitor.wait { state in state.parked == state.running || state.ending != nil || !state.isPaused ? () : nil }
+        monitor.wait { state in
+            state.parked == state.executing.count || state.ending != nil || !state.isPaused ? () : nil
+        }
+        core?.chassis.watchdog?.suspend()
     }
 
     /// Lets the processors go on where they were.
-    package func resume() { monitor.withLock { $0.isPaused = false } }
+    package func resume() {
+        core?.chassis.watchdog?.resume()
+        monitor.withLock { $0.isPaused = false }
+    }
 
     package var isPaused: Bool { monitor.read { $0.isPaused } }
 
@@ -165,8 +176,8 @@ package final class Machine: Sendable {
         core?.chassis.growth?.request(size - base)
     }
 
-    /// Gives bytes to the serial port; returns how many it took.
-    package func receive(_ bytes: [UInt8]) -> Int { monitor.read { $0.core }?.chassis.serial.receive(bytes) ?? 0 }
+    /// Gives bytes to the console; returns how many it took.
+    package func receive(_ bytes: [UInt8]) -> Int { core?.chassis.receive(bytes) ?? 0 }
 
     /// Bytes of guest memory mapped.
     package var memoryMapped: UInt64 { monitor.read { $0.core }?.partition.mappedBytes ?? 0 }
@@ -192,7 +203,7 @@ package final class Machine: Sendable {
         }
     }
 
-    private func end(_ ending: Ending) {
+    func end(_ ending: Ending) {
         let processors = monitor.withLock { state -> [any VirtualProcessor] in
             switch (state.ending, ending) {
             case (nil, _): state.ending = ending
@@ -208,57 +219,48 @@ package final class Machine: Sendable {
     /// The machine's own thread: runs lives until one ends for good.
     private func supervise() {
         while true {
-            guard let core = monitor.read({ $0.core }) else { return }
-            var threads: [SystemThread] = []
-            for processor in core.processors {
-                monitor.withLock { $0.running += 1 }
-                do {
-                    threads.append(
-                        try SystemThread(name: "vp \(processor.index)") {
-                            self.observer.machineDidStart(vp: Int(processor.index), thread: SystemThread.currentID)
-                            self.run(processor, of: core)
-                            self.monitor.withLock { $0.running -= 1 }
-                        })
-                } catch {
-                    monitor.withLock { $0.running -= 1 }
-                    end(.end(.failed("no thread for processor \(processor.index): \(error)")))
-                }
-            }
-            monitor.wait { $0.ending != nil ? () : nil }
-            // A processor may have begun to run after the first cancel was sent.
-            for processor in core.processors { processor.cancelRun() }
-            for thread in threads { thread.join() }
-            let ending = monitor.withLock { state -> Ending? in
-                state.core = nil
-                defer { state.ending = nil }
-                return state.ending
-            }
-            if case .end(.crashed) = ending { dump(core) }
-            core.tearDown()
-            switch ending {
+            switch runLife() {
             case .reset:
                 do {
-                    try memory.zeroAll()
-                    let dropped = try changes.withLock { _ throws(MachineError) in
-                        let dropped = disks.dropLeaving()
-                        let next = try makeCore()
-                        monitor.withLock { $0.core = next }
-                        return dropped
-                    }
-                    for id in dropped { observer.machineDidEject(disk: id) }
-                    observer.machineDidReset()
+                    try beginNextLife()
                 } catch {
-                    finish(.failed("the machine could not be reset: \(error)"))
-                    return
+                    return finish(.failed("the machine could not be reset: \(error)"))
                 }
-            case .end(let end):
-                finish(end)
-                return
-            case nil:
-                finish(.failed("the machine ended without a reason"))
-                return
+            case .end(let end): return finish(end)
+            case nil: return finish(.failed("the machine ended without a reason"))
             }
         }
+    }
+
+    /// Runs the life under way to its end. When it returns, nothing of that life is left.
+    ///
+    /// - Returns: what follows.
+    private func runLife() -> Ending? {
+        guard let core = monitor.read({ $0.core }) else { return nil }
+        startProcessors(of: core)
+        monitor.wait { $0.ending != nil ? () : nil }
+        joinProcessors(of: core)
+        let ending = monitor.withLock { state -> Ending? in
+            state.core = nil
+            defer { state.ending = nil }
+            return state.ending
+        }
+        if case .end(.crashed) = ending { dump(core) }
+        core.tearDown()
+        return ending
+    }
+
+    /// Devices that the guest was asked to eject are not in it any more.
+    private func beginNextLife() throws {
+        try memory.zeroAll()
+        let dropped = try changes.withLock { _ throws(MachineError) in
+            let dropped = devices.takeLeaving()
+            let next = try makeCore()
+            monitor.withLock { $0.core = next }
+            return dropped
+        }
+        for departure in dropped { tellEjected(departure) }
+        observer.machineDidReset()
     }
 
     private func dump(_ core: MachineCore) {
@@ -273,11 +275,14 @@ package final class Machine: Sendable {
 
     private func finish(_ end: MachineEnd) {
         monitor.withLock { $0.hasEnded = true }
+        for device in devices.all { device.machineHasEnded() }
+        // The process may end as soon as the end is told.
+        fixed.end()
         observer.machineDidEnd(end)
     }
 
     /// A processor's thread: runs it until its life ends.
-    private func run(_ processor: any VirtualProcessor, of core: MachineCore) {
+    func run(_ processor: any VirtualProcessor, of core: MachineCore) {
         let index = Int(processor.index)
         guard mayRun(processor, deadline: nil) else { return }
         while true {
@@ -299,22 +304,23 @@ package final class Machine: Sendable {
 
     /// Waits while the machine is paused (and until `deadline`, for a processor that has nothing to do).
     ///
-    /// - Returns: false when this life has to end.
+    /// - Returns: false when this life has to end, or the guest gave the processor back.
     private func mayRun(_ processor: any VirtualProcessor, deadline: UInt64?) -> Bool {
+        let index = Int(processor.index)
         if let deadline {
-            _ = monitor.wait(until: deadline) { $0.ending != nil || $0.isPaused ? () : nil }
+            _ = monitor.wait(until: deadline) { $0.hasEnded(vp: index) || $0.isPaused ? () : nil }
         }
         let isParked = monitor.withLock { state -> Bool? in
-            if state.ending != nil { return nil }
+            if state.hasEnded(vp: index) { return nil }
             if state.isPaused { state.parked += 1 }
             return state.isPaused
         }
         guard let isParked else { return false }
         guard isParked else { return true }
         let goesOn = monitor.wait { state -> Bool? in
-            if state.ending == nil && state.isPaused { return nil }
+            if !state.hasEnded(vp: index) && state.isPaused { return nil }
             state.parked -= 1
-            return state.ending == nil
+            return !state.hasEnded(vp: index)
         }
         if goesOn { processor.noteGuestPaused() }
         return goesOn

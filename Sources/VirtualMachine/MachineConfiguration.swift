@@ -1,5 +1,8 @@
 import BlockStorage
 import BootLoader
+import DeviceSettings
+import DeviceSources
+import GuestMemory
 import Hypervisor
 import LinuxSystem
 import NetworkBackends
@@ -9,17 +12,31 @@ import Virtio
 package struct MachineConfiguration: Sendable, Equatable {
     /// 1...254.
     package var vpCount: Int
+    /// Processors that the guest can have, `vpCount`...254; nil where they neither come nor go.
+    package var maximumVPCount: Int?
     /// Bytes; a multiple of 2 MiB.
     package var memorySize: UInt64
     /// Bytes by which the memory can grow while the guest runs; what is less than a `GrowthRegion.blockSize` is left.
     package var memoryGrowth: UInt64 = 0
     package var boot: BootSource
+    /// What its memory is made of on the host.
+    package var memoryBacking = MemoryBacking()
+    /// Host processors of virtual processors that have some of their own; the others run where the machine's maker may.
+    package var vpProcessors: [Int: IndexList] = [:]
     /// What happens on the simulated engine; engines that run guest code ignore it.
     package var simulation: SimulationModel
     /// In the order in which the guest finds them; machines that run no guest code ignore them.
     package var disks: [DiskSource] = []
     /// In the order in which the guest finds them; machines that run no guest code ignore them.
     package var networkInterfaces: [NetworkSource] = []
+    /// Machines that run no guest code ignore them.
+    package var devices = DeviceSettings()
+    /// Bytes that the guest's balloon is to have when the machine starts.
+    package var balloonSize: UInt64 = 0
+    /// The name of the socket in `runDirectory` where programs of the host connect with the guest's.
+    package var vsockSocket = "vsock.sock"
+    /// Features that the drivers of devices are not told of, by the devices' keys (`FeatureNames`).
+    package var withheldFeatures: [String: UInt64] = [:]
     /// Where to write a core file when the guest crashes: an existing directory, and the file's name; nil: nowhere.
     package var coreDump: CoreDumpPlace?
     /// Where sockets of the programs that serve some kinds of images are made.
@@ -58,6 +75,8 @@ package enum MachineEnd: Sendable, Equatable {
     case debugExit(code: UInt8)
     /// The guest can't go on by its own fault. The text is a sentence for people.
     case crashed(GuestCrash, String)
+    /// The guest no longer reloaded its watchdog, which is set to power it off.
+    case watchdogExpired
     /// The hypervisor or this process could not go on.
     case failed(String)
 }
@@ -67,6 +86,8 @@ package enum GuestCrash: Sendable, Equatable {
     case tripleFault
     /// Its kernel panicked and said so through pvpanic.
     case panic
+    /// It no longer reloaded its watchdog.
+    case watchdog
 }
 
 /// A machine could not be made or could not do what was asked.
@@ -94,19 +115,31 @@ package protocol MachineObserver: AnyObject, Sendable {
     func machineDidExit(vp: Int, reason: ExitReason)
     /// A request to a disk (by its place among the machine's) ended.
     func machineDidUse(disk: Int, _ account: BlockAccount)
-    /// A disk has this place from now on, 0 to 15.
-    func machineDidPlace(disk id: String, at place: Int)
-    /// The disk is gone: the guest ejected it or it was taken away, and its image is closed.
-    func machineDidEject(disk id: String)
+    /// A virtual processor's thread ended before the machine did: the guest gave the processor back.
+    func machineDidStop(vp: Int)
+    /// The guest has so many processors now.
+    func machineDidChange(processors: Int)
+    /// A device has this place among those of its kind from now on.
+    func machineDidPlace(_ device: DeviceName, at place: Int)
+    /// The device is gone: the guest ejected it or it was taken away, and what it used is closed.
+    func machineDidEject(_ device: DeviceName)
+    /// The guest no longer reloaded its watchdog, which does now what it is set to.
+    func machineDidExpireWatchdog()
+    /// How the guest's balloon is now. With a lock of the device held.
+    func machineDidChange(balloon: BalloonNews)
     /// Packets went through a network interface (by its place among the machine's), or were dropped.
     func machineDidUse(networkInterface: Int, _ account: NetAccount)
 }
 
 extension MachineObserver {
+    package func machineDidStop(vp: Int) {}
+    package func machineDidChange(processors: Int) {}
     package func machineDidUse(disk: Int, _ account: BlockAccount) {}
-    package func machineDidPlace(disk id: String, at place: Int) {}
-    package func machineDidEject(disk id: String) {}
+    package func machineDidPlace(_ device: DeviceName, at place: Int) {}
+    package func machineDidEject(_ device: DeviceName) {}
     package func machineDidUse(networkInterface: Int, _ account: NetAccount) {}
     package func machineDidLoadCrashKernel() {}
+    package func machineDidExpireWatchdog() {}
+    package func machineDidChange(balloon: BalloonNews) {}
     package func machineDidDump(_ place: CoreDumpPlace, _ error: Errno?) {}
 }

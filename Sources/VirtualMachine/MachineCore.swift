@@ -4,6 +4,7 @@ import HypercallABI
 import Hypervisor
 import LinuxSystem
 import Log
+import Synchronization
 import Virtio
 import VirtualDevices
 
@@ -12,7 +13,7 @@ import VirtualDevices
 final class MachineCore: Sendable {
     let partition: Partition
     let chassis: Chassis
-    let processors: [any VirtualProcessor]
+    private let created: Mutex<[any VirtualProcessor]>
     private let memory: GuestMemory
 
     /// Builds the machine up to the point where processor 0 can run.
@@ -20,15 +21,17 @@ final class MachineCore: Sendable {
     /// - Parameters:
     ///   - memory: the guest's memory, zeroed; it outlives the core.
     ///   - image: what to load into it; nil where no guest code will run.
+    ///   - present: how many processors the guest begins with; nil: as the configuration says.
     ///   - growth: bytes that the guest should have beyond its memory, where that can grow.
+    ///   - devices: for this life.
     ///   - output: gets what the guest sends to its serial port.
     ///   - request: called when the guest asks to be powered off or reset.
     ///   - panic: called when the guest's kernel says that it panicked.
     /// - Throws: `MachineError` with the step that failed. Nothing is left behind then.
     init(
         _ configuration: MachineConfiguration, on backend: any HypervisorBackend, memory: GuestMemory,
-        image: BootImage?, disks: [MachineDisk] = [], networkInterfaces: [MachineNetworkInterface] = [],
-        growth: UInt64 = 0,
+        image: BootImage?, present: Int? = nil, devices: [any MachineDevice] = [], growth: UInt64 = 0,
+        fixed: FixedDevices.Life = FixedDevices.Life(),
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         request: @escaping @Sendable (PowerRequest) -> Void,
         panic: @escaping @Sendable (PanicDevice.Events) -> Void = { _ in },
@@ -41,21 +44,24 @@ final class MachineCore: Sendable {
             for region in memory.regions {
                 try partition.map(gpa: region.gpa, memory: region.hostBase, count: Int(region.count), writable: true)
             }
-            for index in 0..<configuration.vpCount { try partition.createVP(VPIndex(index)) }
+            let present = present ?? configuration.vpCount
+            for index in 0..<present { try partition.createVP(VPIndex(index)) }
             chassis = try Chassis(
-                memory: memory, partition: partition.hotPath, disks: disks,
-                networkInterfaces: networkInterfaces, vpCount: configuration.vpCount,
+                memory: memory, partition: partition.hotPath, devices: devices, vpCount: configuration.vpCount,
+                processors: configuration.maximumVPCount.map { (present, $0) },
+                withheldFeatures: configuration.withheldFeatures,
                 growth: memory.growth.map { MemoryDevice($0, requested: growth, backend: partition.memoryBackend) },
-                output: output, request: request, panic: panic, slotEvents: slotEvents)
+                fixed: fixed, output: output, request: request, panic: panic, slotEvents: slotEvents)
             var processors: [any VirtualProcessor] = []
-            for index in 0..<configuration.vpCount {
+            for index in 0..<present {
                 processors.append(try partition.hotPath.virtualProcessor(VPIndex(index)))
             }
-            self.processors = processors
+            created = Mutex(processors)
             if let image {
-                for table in ACPITables.build(
-                    .init(vpCount: configuration.vpCount, memoryEnd: memory.end))
-                {
+                var tables = ACPITables.Configuration(
+                    vpCount: present, maximumVPCount: configuration.maximumVPCount, memoryEnd: memory.end)
+                tables.hasWatchdog = fixed.watchdog != nil
+                for table in ACPITables.build(tables) {
                     try memory.write(table.gpa, table.bytes)
                 }
                 try memory.write(ResetVector.address, ResetVector.code)
@@ -65,6 +71,25 @@ final class MachineCore: Sendable {
         } catch {
             // A partition that was made is taken down by its last reference.
             throw MachineError("\(error)")
+        }
+    }
+
+    /// The processors that were made, those that the guest gave back among them: 0, 1, ... without gaps.
+    var processors: [any VirtualProcessor] { created.withLock { $0 } }
+
+    /// The processor with this number, which is made where it is the next one.
+    ///
+    /// - Throws: `MachineError` where the hypervisor can't make it.
+    func processor(_ index: Int) throws(MachineError) -> any VirtualProcessor {
+        do {
+            return try created.withLock { created in
+                if index < created.count { return created[index] }
+                try partition.createVP(VPIndex(index))
+                created.append(try partition.hotPath.virtualProcessor(VPIndex(index)))
+                return created[created.count - 1]
+            }
+        } catch {
+            throw MachineError("processor \(index): \(error)")
         }
     }
 

@@ -1,11 +1,12 @@
 import BlockStorage
+import DeviceSources
 import LinuxSystem
 import Log
 import Synchronization
 import Virtio
 
 /// A machine's disk: its open image, and the device of each of the machine's lives.
-final class MachineDisk: Sendable {
+final class MachineDisk: MachineDevice {
     private let current: Mutex<Current>
     /// Its place among the machine's, 0 to 15, while it is attached.
     let place: Int
@@ -13,7 +14,9 @@ final class MachineDisk: Sendable {
     /// One for all lives: a reset grants nothing.
     private let limiter: RateLimiter
     private let account: @Sendable (BlockAccount) -> Void
-    let id: String
+    private let id: String
+    private let serial: String
+    var backing: AnyObject { image }
 
     private struct Current {
         var source: DiskSource
@@ -24,6 +27,7 @@ final class MachineDisk: Sendable {
         _ source: DiskSource, _ image: any BlockImage, place: Int, account: @escaping @Sendable (BlockAccount) -> Void
     ) {
         id = source.id
+        serial = source.serial
         self.place = place
         current = Mutex(Current(source: source))
         self.image = image
@@ -31,22 +35,20 @@ final class MachineDisk: Sendable {
         limiter = RateLimiter(source.rateLimit)
     }
 
-    /// The disk as it was asked for, with the rate limit as it is now.
-    var source: DiskSource { current.withLock { $0.source } }
+    var source: DeviceSource { .disk(current.withLock { $0.source }) }
 
     /// Opens and locks the image of a disk.
     ///
     /// - Parameters:
     ///   - place: by which the observer is told of requests that ended.
     ///   - directory: where sockets are made.
-    ///   - vpCount: as for `device`.
+    ///   - vpCount: as for `virtioDevice`.
     /// - Throws: `MachineError` that names the disk.
     static func open(
         _ source: DiskSource, place: Int, directory: String, vpCount: Int, observer: any MachineObserver
     ) throws(MachineError) -> MachineDisk {
         do throws(BlockStorageError) {
             let image = try BlockImages.open(source, directory: directory, queues: vpCount)
-            observer.machineDidPlace(disk: source.id, at: place)
             return MachineDisk(source, image, place: place) { [weak observer] in
                 observer?.machineDidUse(disk: place, $0)
             }
@@ -55,19 +57,22 @@ final class MachineDisk: Sendable {
         }
     }
 
-    /// The device for one life of the machine, with a queue for each processor.
-    func device(vpCount: Int) -> BlockDevice {
+    /// With a queue for each processor.
+    func virtioDevice(vpCount: Int) -> any VirtioDevice {
         let id = id
         let device = BlockDevice(
-            image, queues: vpCount, serial: source.serial, limiter: limiter,
+            image, queues: vpCount, serial: serial, limiter: limiter,
             report: { Log.warning("a disk is not served", ["disk": id, "reason": $0]) }, account: account)
         current.withLock { $0.device = device }
         return device
     }
 
-    /// Changes what it may do from now on.
-    func limit(_ limit: DiskSource.RateLimit?) {
-        current.withLock { $0.source.rateLimit = limit }
+    func limit(_ limit: DeviceLimit?) {
+        current.withLock { current in
+            var source = DeviceSource.disk(current.source)
+            source.limit = limit
+            if case .disk(let disk) = source { current.source = disk }
+        }
         limiter.change(bytesPerSecond: limit?.bytesPerSecond, operationsPerSecond: limit?.operationsPerSecond)
     }
 

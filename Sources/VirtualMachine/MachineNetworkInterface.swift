@@ -1,23 +1,48 @@
-import BlockStorage
+import DeviceSources
 import LinuxSystem
 import Log
 import NetworkBackends
+import Synchronization
+import Vhost
 import Virtio
 
 /// A machine's network interface: its tap, and the device of each of the machine's lives.
-final class MachineNetworkInterface: Sendable {
-    private let source: NetworkSource
-    var id: String { source.id }
+final class MachineNetworkInterface: MachineDevice {
+    private let current: Mutex<DeviceSource>
+    private let id: String
+    private let allowsSpoofing: Bool
+    let place: Int
     private let mac: MACAddress
     private let tap: TapDevice
+    var backing: AnyObject { tap }
+    /// Nil where this process moves all packets.
+    private let kernel: NetKernelPath?
+    private let isLimited: LimitFlag
+    /// The device of this life.
+    private let device = Mutex<NetDevice?>(nil)
     /// One for each direction and all lives: a reset grants nothing.
     private let limiters: (receive: RateLimiter, send: RateLimiter)
     private let account: @Sendable (NetAccount) -> Void
 
+    /// Whether packets are counted against a limit, which the kernel does not know.
+    private final class LimitFlag: Sendable {
+        let isSet: Atomic<Bool>
+        init(_ source: NetworkSource) { isSet = Atomic(source.rateLimit != nil) }
+    }
+
     private init(
-        _ source: NetworkSource, mac: MACAddress, _ tap: TapDevice, account: @escaping @Sendable (NetAccount) -> Void
+        _ source: NetworkSource, mac: MACAddress, _ tap: TapDevice, kernel: KernelUse?, place: Int,
+        account: @escaping @Sendable (NetAccount) -> Void
     ) {
-        self.source = source
+        current = Mutex(.networkInterface(source))
+        let isLimited = LimitFlag(source)
+        self.isLimited = isLimited
+        self.kernel = kernel.map { use in
+            NetKernelPath(tap: tap.name, filter: use.filter) { !isLimited.isSet.load(ordering: .relaxed) }
+        }
+        id = source.id
+        allowsSpoofing = source.allowsSpoofing
+        self.place = place
         self.mac = mac
         self.tap = tap
         self.account = account
@@ -29,44 +54,93 @@ final class MachineNetworkInterface: Sendable {
         limiters = (limiter(), limiter())
     }
 
-    /// Opens the taps of all interfaces.
+    var source: DeviceSource { current.withLock { $0 } }
+
+    /// Opens the tap.
     ///
     /// - Parameters:
+    ///   - place: by which the observer is told of what went through.
     ///   - lockDirectory: as for `TapDevice`.
-    ///   - vpCount: how many pairs of queues those get that do not say it.
-    ///   - account: is told of what went through, with the interface's place among `sources`.
+    ///   - vpCount: how many pairs of queues it gets where it does not say it.
     /// - Throws: `MachineError` that names the interface.
     static func open(
-        _ sources: [NetworkSource], lockDirectory: String, vpCount: Int,
-        account: @escaping @Sendable (Int, NetAccount) -> Void
-    ) throws(MachineError) -> [MachineNetworkInterface] {
-        var interfaces: [MachineNetworkInterface] = []
-        for (index, source) in sources.enumerated() {
-            guard let mac = source.mac else {
-                throw MachineError("network interface '\(source.id)': it has no MAC address")
-            }
-            do throws(NetworkError) {
-                let queues = min(source.queues ?? vpCount, NetworkSource.queueCounts.upperBound)
-                let tap = try TapDevice(
-                    source.tap, lockDirectory: lockDirectory, mtu: source.mtu, queues: queues,
-                    usesOffloads: source.offloads)
-                Log.info(
-                    "a network interface is there",
-                    ["interface": source.id, "tap": tap.name, "mac": mac.description, "mtu": String(tap.mtu)])
-                interfaces.append(MachineNetworkInterface(source, mac: mac, tap) { account(index, $0) })
-            } catch {
-                throw MachineError("network interface '\(source.id)': \(error)")
-            }
+        _ source: NetworkSource, place: Int, lockDirectory: String, vpCount: Int, observer: any MachineObserver
+    ) throws(MachineError) -> MachineNetworkInterface {
+        guard let mac = source.mac else {
+            throw MachineError("network interface '\(source.id)': it has no MAC address")
         }
-        return interfaces
+        do throws(NetworkError) {
+            let queues = min(source.queues ?? vpCount, NetworkSource.queueCounts.upperBound)
+            let tap = try TapDevice(
+                source.tap, lockDirectory: lockDirectory, mtu: source.mtu, queues: queues,
+                usesOffloads: source.offloads)
+            let kernel = try kernelUse(source, tap, mac)
+            Log.info(
+                "a network interface is there",
+                [
+                    "interface": source.id, "tap": tap.name, "mac": mac.description, "mtu": String(tap.mtu),
+                    "vhost": kernel == nil ? "no" : "yes",
+                ])
+            return MachineNetworkInterface(source, mac: mac, tap, kernel: kernel, place: place) { [weak observer] in
+                observer?.machineDidUse(networkInterface: place, $0)
+            }
+        } catch {
+            throw MachineError("network interface '\(source.id)': \(error)")
+        }
     }
 
-    /// The device for one life of the machine.
-    func device() -> NetDevice {
-        let id = source.id
-        return NetDevice(
-            tap, mac: mac, allowsSpoofing: source.allowsSpoofing, limiters: limiters,
-            report: { Log.warning("a network interface is not served", ["interface": id, "reason": $0]) },
+    /// That the host's kernel is to move the packets.
+    private struct KernelUse {
+        var filter: SourceFilter?
+    }
+
+    /// - Returns: nil where this process moves them.
+    /// - Throws: `NetworkError` where the kernel can't, and has to.
+    private static func kernelUse(
+        _ source: NetworkSource, _ tap: TapDevice, _ mac: MACAddress
+    ) throws(NetworkError) -> KernelUse? {
+        guard source.vhost != .off else { return nil }
+        guard VhostDevice.isThere(VhostDevice.netPath) else {
+            guard source.vhost == .on else { return nil }
+            throw NetworkError(
+                "its vhost is 'on', and \(VhostDevice.netPath) is not there or not for this user (modprobe vhost_net)")
+        }
+        guard !source.allowsSpoofing else { return KernelUse() }
+        do throws(NetworkError) {
+            return KernelUse(filter: try SourceFilter(tap: tap.name, allowing: mac))
+        } catch {
+            guard source.vhost == .auto else { throw error }
+            Log.info(
+                "this process moves the packets of a network interface, not vhost",
+                ["interface": source.id, "reason": error.description])
+            return nil
+        }
+    }
+
+    /// With the pairs of queues that the tap has, however many processors there are.
+    func virtioDevice(vpCount: Int) -> any VirtioDevice {
+        let id = id
+        let device = NetDevice(
+            tap, mac: mac, allowsSpoofing: allowsSpoofing, limiters: limiters, kernel: kernel,
+            report: {
+                Log.warning("a network interface lacks something of the host", ["interface": id, "reason": $0])
+            },
             account: account)
+        self.device.withLock { $0 = device }
+        return device
+    }
+
+    func machineHasEnded() {
+        kernel?.filter?.remove()
+        tap.restoreSettings()
+    }
+
+    func limit(_ limit: DeviceLimit?) {
+        current.withLock { $0.limit = limit }
+        for limiter in [limiters.receive, limiters.send] {
+            limiter.change(bytesPerSecond: limit?.bytesPerSecond, operationsPerSecond: limit?.operationsPerSecond)
+        }
+        isLimited.isSet.store(limit != nil, ordering: .relaxed)
+        device.withLock { $0 }?.reconsider()
     }
 }

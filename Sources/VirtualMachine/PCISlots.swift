@@ -1,3 +1,4 @@
+import DeviceSources
 import LinuxSystem
 import Log
 import Synchronization
@@ -8,14 +9,21 @@ import VirtualDevices
 enum SlotName: Hashable, Sendable, CustomStringConvertible {
     /// One that the machine always has.
     case fixed(String)
-    case disk(String)
-    case networkInterface(String)
+    /// One that can come and go.
+    case device(DeviceName)
+
+    /// As `FeatureNames` has it.
+    var key: String {
+        switch self {
+        case .fixed(let name): name
+        case .device(let name): "\(name.kind.rawValue)/\(name.id)"
+        }
+    }
 
     var description: String {
         switch self {
         case .fixed(let name): name
-        case .disk(let id): "disk '\(id)'"
-        case .networkInterface(let id): "network interface '\(id)'"
+        case .device(let name): name.description
         }
     }
 }
@@ -31,19 +39,23 @@ final class PCISlots: PCIHotplugTarget {
 
     private let bridge: PCIHostBridge
     private let hotplug: PCIHotplug
+    private let withheld: [String: UInt64]
     private let state = Mutex(State())
     private let leaving: @Sendable (SlotName) -> Void
     private let gone: @Sendable (SlotName) -> Void
 
     /// - Parameters:
+    ///   - withheld: features that the drivers of devices are not told of, by the devices' keys.
     ///   - leaving: a device was taken off the bus, by the guest or by `unplug`.
     ///   - gone: afterwards: it is ended and no longer kept, so that what it used can be closed. On a thread of its own.
     init(
-        _ bridge: PCIHostBridge, _ hotplug: PCIHotplug, leaving: @escaping @Sendable (SlotName) -> Void,
+        _ bridge: PCIHostBridge, _ hotplug: PCIHotplug, withheld: [String: UInt64] = [:],
+        leaving: @escaping @Sendable (SlotName) -> Void,
         gone: @escaping @Sendable (SlotName) -> Void
     ) {
         self.bridge = bridge
         self.hotplug = hotplug
+        self.withheld = withheld
         self.leaving = leaving
         self.gone = gone
         hotplug.connect(self)
@@ -54,6 +66,7 @@ final class PCISlots: PCIHotplugTarget {
     /// - Parameter announced: whether the guest is told; one that has not started yet finds it by itself.
     /// - Throws: `PCIError` where there is no slot or no addresses for it; nothing is changed then.
     func plug(_ device: VirtioPCI, _ name: SlotName, announced: Bool) throws(PCIError) {
+        if let features = withheld[name.key] { device.withhold(features) }
         let slot = try state.withLock { state throws(PCIError) in
             // What the machine always has stands below the slots that a guest can eject.
             let range = if case .fixed = name { 1..<PCIHotplug.slots.lowerBound } else { PCIHotplug.slots }

@@ -44,6 +44,6 @@ extension StatisticsPage {
     static let diskCapacity = DiskSource.maximumCount
     static func diskOffset(_ disk: Int) -> Int { 2048 + disk * 64 }
     /// An id has at most 63 bytes.
-    static let diskNameSize = 64
+    static let deviceNameSize = 64
     static func diskNameOffset(_ disk: Int) -> Int { disk < 8 ? 1536 + disk * 64 : 3584 + (disk - 8) * 64 }
 }

@@ -12,6 +12,9 @@ extension NetworkSource {
         tap["name"] = self.tap.name.map(JSONValue.string)
         tap["bridge"] = self.tap.bridge.map(JSONValue.string)
         object["tap"] = .object(tap)
+        object["network"] = network.map(JSONValue.string)
+        object["address"] = address.map { .string($0.description) }
+        object["vhost"] = .string(vhost.rawValue)
         object["mtu"] = mtu.map { JSONValue($0) }
         object["queues"] = queues.map { JSONValue($0) }
         object["bytesPerSecond"] = rateLimit?.bytesPerSecond.map { JSONValue($0) }
@@ -28,10 +31,19 @@ extension NetworkSource {
         }
         let tap = Fields(json["tap"] ?? .object(JSONObject()))
         self.tap = Tap(name: try tap.optionalString("name"), bridge: try tap.optionalString("bridge"))
+        network = try fields.optionalString("network")
+        if let text = try fields.optionalString("address") {
+            guard let address = IPv4Address(text) else { throw MessageError("address: \(text) is none") }
+            self.address = address
+        }
         mtu = try Self.number(fields, "mtu", Self.mtus)
         queues = try Self.number(fields, "queues", Self.queueCounts)
         allowsSpoofing = try fields.bool("allowsSpoofing")
         offloads = try fields.bool("offloads")
+        // Before there was a choice this process moved all packets.
+        let vhost = try fields.optionalString("vhost") ?? Vhost.off.rawValue
+        guard let known = Vhost(rawValue: vhost) else { throw MessageError("vhost: '\(vhost)' is not known") }
+        self.vhost = known
         let bytes = try fields.optionalUInt64("bytesPerSecond")
         let packets = try fields.optionalUInt64("packetsPerSecond")
         if bytes != nil || packets != nil {

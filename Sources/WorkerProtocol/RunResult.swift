@@ -12,6 +12,9 @@ package struct RunResult: Sendable, Equatable {
         case crashed
         /// The guest's kernel panicked and said so.
         case panicked
+        /// Its watchdog expired, and was set to end it: as a power off, or as a crash.
+        case watchdogPoweredOff = "watchdog-powered-off"
+        case watchdogCrashed = "watchdog-crashed"
         case failed
     }
 
@@ -19,7 +22,7 @@ package struct RunResult: Sendable, Equatable {
     package var end: End
     /// What the guest wrote to the debug-exit port; with `debugExit` only.
     package var code: UInt8?
-    /// One sentence for people; with `crashed`, `panicked` and `failed`.
+    /// One sentence for people; with `crashed`, `panicked`, `watchdogCrashed` and `failed`.
     package var message: String?
     /// The core file's path, where one was written.
     package var coreDump: String?

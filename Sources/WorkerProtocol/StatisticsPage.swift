@@ -13,11 +13,13 @@ import LinuxSystem
 /// | 24 | started at | u64, nanoseconds since 1970 |
 /// | 64 | console bytes of this run, memory mapped, memory deposited, reboots, paused (0 or 1) | u64 each |
 /// | 128 | run id | UTF-8, zero-padded to 128 bytes |
+/// | 256 | balloon | 20 u64: see `BalloonCounters` |
 /// | 512 | hypercalls | 64 entries of 16 bytes: count (u64), code (u16), status (u16), used (u32, 0 or 1) |
 /// | 2048 | disks | 16 entries of 64 bytes: see `DiskCounters` |
 /// | 3072 | network interfaces | 8 entries of 64 bytes: see `NetworkCounters` |
 /// | 1536, 3584 | ids of the disks at 0 to 7, at 8 to 15 | UTF-8, each zero-padded to 64 bytes; empty: no disk |
 /// | 4096 | VPs | 128 bytes each: thread id (u64), then a u64 for each `ExitReason` |
+/// | behind them | ids of the network interfaces at 0 to 7 | as those of the disks; not there in older workers' files |
 package enum StatisticsPage {
     package static let vpCounts = 1...254
     package static let hypercallCapacity = 64
@@ -41,7 +43,11 @@ package enum StatisticsPage {
     }
 
     static func fileSize(vpCount: Int) -> Int {
-        (headerSize + vpCount * vpSize + pageSize - 1) / pageSize * pageSize
+        (networkNameOffset(networkCapacity, vpCount: vpCount) + pageSize - 1) / pageSize * pageSize
+    }
+
+    static func networkNameOffset(_ interface: Int, vpCount: Int) -> Int {
+        vpOffset(vpCount) + interface * deviceNameSize
     }
 
     static func vpOffset(_ vp: Int) -> Int { headerSize + vp * vpSize }
@@ -66,8 +72,12 @@ package enum StatisticsPage {
         package var disks: [DiskCounters]
         /// The disks' ids by their places; empty where there is none, and from workers that do not tell.
         package var diskIDs: [String]
-        /// In the order of the VM's network interfaces, as `disks`.
+        /// By the network interfaces' places, as `disks`.
         package var networkInterfaces: [NetworkCounters]
+        /// Nil where there is none.
+        package var balloon: BalloonCounters?
+        /// As `diskIDs`.
+        package var networkInterfaceIDs: [String]
     }
 
     package enum Failure: Error, Equatable, Sendable, CustomStringConvertible {

@@ -40,13 +40,14 @@ extension StatisticsPage.Snapshot {
         guard let vpCount = Int(exactly: vps), StatisticsPage.vpCounts.contains(vpCount) else {
             throw .damaged("it claims \(vps) virtual processors; 1 to 254 are allowed")
         }
-        guard bytes.count >= StatisticsPage.fileSize(vpCount: vpCount) else {
+        // Older files end with the processors.
+        guard bytes.count >= StatisticsPage.vpOffset(vpCount) else {
             throw .damaged("it has \(bytes.count) bytes, too few for \(vpCount) virtual processors")
         }
         processID = Int32(clamping: word(16))
         startedAt = word(24)
-        let name = bytes[StatisticsPage.runIDOffset..<StatisticsPage.runIDOffset + StatisticsPage.runIDCapacity]
-        runID = String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
+        let run = bytes[StatisticsPage.runIDOffset..<StatisticsPage.runIDOffset + StatisticsPage.runIDCapacity]
+        runID = String(decoding: run.prefix { $0 != 0 }, as: UTF8.self)
         consoleBytes = word(StatisticsPage.Word.consoleBytes.rawValue)
         memoryMapped = word(StatisticsPage.Word.memoryMapped.rawValue)
         memoryDeposited = word(StatisticsPage.Word.memoryDeposited.rawValue)
@@ -59,14 +60,20 @@ extension StatisticsPage.Snapshot {
         disks = (0..<StatisticsPage.diskCapacity).map { disk in
             DiskCounters(words: (0..<8).map { word(StatisticsPage.diskOffset(disk) + 8 * $0) })
         }
-        diskIDs = (0..<StatisticsPage.diskCapacity).map { disk in
-            let offset = StatisticsPage.diskNameOffset(disk)
-            let id = bytes[offset..<offset + StatisticsPage.diskNameSize].prefix { $0 != 0 }
-            return String(decoding: id, as: UTF8.self)
+        func name(at offset: Int) -> String {
+            let end = offset + StatisticsPage.deviceNameSize
+            guard end <= bytes.count else { return "" }
+            return String(decoding: bytes[offset..<end].prefix { $0 != 0 }, as: UTF8.self)
+        }
+        diskIDs = (0..<StatisticsPage.diskCapacity).map { name(at: StatisticsPage.diskNameOffset($0)) }
+        networkInterfaceIDs = (0..<StatisticsPage.networkCapacity).map {
+            name(at: StatisticsPage.networkNameOffset($0, vpCount: vpCount))
         }
         networkInterfaces = (0..<StatisticsPage.networkCapacity).map { interface in
             NetworkCounters(words: (0..<8).map { word(StatisticsPage.networkOffset(interface) + 8 * $0) })
         }
+        balloon = BalloonCounters(
+            words: (0..<StatisticsPage.balloonWords).map { word(StatisticsPage.balloonOffset + 8 * $0) })
         hypercalls = (0..<StatisticsPage.hypercallCapacity).compactMap { entry in
             let offset = StatisticsPage.hypercallOffset + entry * StatisticsPage.hypercallSize
             guard littleEndian(bytes, offset + 12, as: UInt32.self) == 1 else { return nil }

@@ -100,16 +100,28 @@ extension StatisticsPage {
         /// A disk has this place from now on, with counters at zero; its requests begin afterwards.
         package func setDisk(_ disk: Int, id: String) {
             guard disk >= 0, disk < diskCapacity else { return }
-            // Without a name first: a reader takes no counters of the one before for those of this one.
-            setName(disk, [])
-            for word in 0..<8 { hv_atomic_store_u64(mapping.base + diskOffset(disk) + 8 * word, 0) }
-            setName(disk, Array(id.utf8.prefix(diskNameSize - 1)))
+            setDevice(id, nameOffset: diskNameOffset(disk), countersOffset: diskOffset(disk))
         }
 
-        private func setName(_ disk: Int, _ name: [UInt8]) {
-            for index in (0..<diskNameSize).reversed() {
+        /// The same for a network interface.
+        package func setNetworkInterface(_ interface: Int, id: String) {
+            guard interface >= 0, interface < networkCapacity else { return }
+            setDevice(
+                id, nameOffset: networkNameOffset(interface, vpCount: vpCount),
+                countersOffset: networkOffset(interface))
+        }
+
+        private func setDevice(_ id: String, nameOffset: Int, countersOffset: Int) {
+            // Without a name first: a reader takes no counters of the one before for those of this one.
+            setName([], at: nameOffset)
+            for word in 0..<8 { hv_atomic_store_u64(mapping.base + countersOffset + 8 * word, 0) }
+            setName(Array(id.utf8.prefix(deviceNameSize - 1)), at: nameOffset)
+        }
+
+        private func setName(_ name: [UInt8], at offset: Int) {
+            for index in (0..<deviceNameSize).reversed() {
                 let byte = index < name.count ? name[index] : 0
-                mapping.base.storeBytes(of: byte, toByteOffset: diskNameOffset(disk) + index, as: UInt8.self)
+                mapping.base.storeBytes(of: byte, toByteOffset: offset + index, as: UInt8.self)
             }
         }
 
@@ -119,6 +131,13 @@ extension StatisticsPage {
             let place = mapping.base + networkOffset(interface)
             for (index, value) in counters.words.enumerated() where value > 0 {
                 hv_atomic_add_u64(place + 8 * index, value)
+            }
+        }
+
+        /// How the balloon is now. One thread at a time.
+        package func setBalloon(_ counters: BalloonCounters) {
+            for (index, word) in counters.words.enumerated() {
+                hv_atomic_store_u64(mapping.base + balloonOffset + 8 * index, word)
             }
         }
 

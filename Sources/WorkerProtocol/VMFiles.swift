@@ -17,6 +17,8 @@ package enum VMFiles {
 
     /// The worker's control socket. Its path may be longer than the kernel's 107 bytes (`UnixSocket`).
     package static let controlSocket = "control.sock"
+    /// Where programs of the host connect with a guest's (`VsockHost`).
+    package static let vsockSocket = "vsock.sock"
     /// What the worker was started with (`WorkerLaunch`).
     package static let launch = "launch.json"
     /// Locked (flock) from before a worker exists until it has ended; its content is the worker's `WorkerMark`.

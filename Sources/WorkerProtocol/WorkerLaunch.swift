@@ -1,5 +1,6 @@
 import BlockStorage
 import BootLoader
+import DeviceSettings
 import Hypervisor
 import JSON
 import NetworkBackends
@@ -16,6 +17,8 @@ package struct WorkerLaunch: Sendable, Equatable {
     package var partitionID: UInt64
     /// 1...254.
     package var vpCount: Int
+    /// How many the guest can have, `vpCount`...254; nil where they neither come nor go.
+    package var maximumVPCount: Int?
     /// Bytes.
     package var memorySize: UInt64
     /// Bytes by which it can grow while the guest runs.
@@ -26,8 +29,14 @@ package struct WorkerLaunch: Sendable, Equatable {
     package var hypervisor = HypervisorKind.kvm
     package var disks: [DiskSource] = []
     package var networkInterfaces: [NetworkSource] = []
+    package var devices = DeviceSettings()
+    /// Bytes that the guest's balloon is to have when it starts.
+    package var balloonSize: UInt64 = 0
     /// Whether a core file (`VMFiles.core`) is written when the guest crashes.
     package var dumpsCore = false
+    package var placement = Placement()
+    /// Names of virtio features that the guest is not offered, by devices.
+    package var withheldFeatures = WithheldFeatures()
 
     package init(
         vmID: String, runID: String, directory: String, runDirectory: String, partitionID: UInt64, vpCount: Int,
@@ -47,6 +56,9 @@ package struct WorkerLaunch: Sendable, Equatable {
     /// A launch file of at most this many bytes is read.
     package static let maximumSize = 1 << 20
 
+    /// Processors that there is to be room for.
+    package var vpCapacity: Int { maximumVPCount ?? vpCount }
+
     package var json: JSONValue {
         [
             "version": 1,
@@ -56,12 +68,17 @@ package struct WorkerLaunch: Sendable, Equatable {
             "runDirectory": .string(runDirectory),
             "partitionId": JSONValue(partitionID),
             "vpCount": JSONValue(vpCount),
+            "maximumVPCount": maximumVPCount.map { JSONValue($0) } ?? .null,
             "memorySize": JSONValue(memorySize),
             "memoryGrowth": JSONValue(memoryGrowth),
             "hypervisor": .string(hypervisor.rawValue),
             "disks": .array(disks.map(\.json)),
             "networkInterfaces": .array(networkInterfaces.map(\.json)),
+            "devices": devices.json,
+            "balloonSize": JSONValue(balloonSize),
             "dumpsCore": .bool(dumpsCore),
+            "placement": placement.json,
+            "withheldFeatures": withheldFeatures.json,
             "boot": [
                 "kernel": .string(boot.kernel),
                 "initrd": JSONValue(boot.initrd),
@@ -79,6 +96,14 @@ package struct WorkerLaunch: Sendable, Equatable {
         ]
     }
 
+    private static func vpCount(_ name: String, _ value: UInt64, from least: Int) throws(MessageError) -> Int {
+        let counts = least...StatisticsPage.vpCounts.upperBound
+        guard let count = Int(exactly: value), counts.contains(count) else {
+            throw MessageError("\(name): \(value); \(least) to \(counts.upperBound) are allowed")
+        }
+        return count
+    }
+
     package init(_ json: JSONValue) throws(MessageError) {
         let fields = Fields(json)
         guard try fields.uint64("version") == 1 else { throw MessageError("version: only 1 is known") }
@@ -87,11 +112,10 @@ package struct WorkerLaunch: Sendable, Equatable {
         directory = try fields.string("directory")
         runDirectory = try fields.string("runDirectory")
         partitionID = try fields.uint64("partitionId")
-        let vps = try fields.uint64("vpCount")
-        guard let count = Int(exactly: vps), StatisticsPage.vpCounts.contains(count) else {
-            throw MessageError("vpCount: \(vps); 1 to 254 are allowed")
+        vpCount = try Self.vpCount("vpCount", try fields.uint64("vpCount"), from: StatisticsPage.vpCounts.lowerBound)
+        if let maximum = try fields.optionalUInt64("maximumVPCount") {
+            maximumVPCount = try Self.vpCount("maximumVPCount", maximum, from: vpCount)
         }
-        vpCount = count
         memorySize = try fields.uint64("memorySize")
         memoryGrowth = try fields.optionalUInt64("memoryGrowth") ?? 0
         // A server before there was a choice does not say it.
@@ -102,7 +126,11 @@ package struct WorkerLaunch: Sendable, Equatable {
         self.hypervisor = hypervisor
         disks = try DiskSource.list(json["disks"])
         networkInterfaces = try NetworkSource.list(json["networkInterfaces"])
+        devices = try DeviceSettings(json["devices"])
+        balloonSize = try fields.optionalUInt64("balloonSize") ?? 0
         dumpsCore = json["dumpsCore"]?.bool ?? false
+        placement = try Placement(json["placement"])
+        withheldFeatures = WithheldFeatures(json["withheldFeatures"])
         let boot = Fields(json["boot"] ?? .null)
         let format = try boot.string("format")
         guard let known = BootSource.Format(rawValue: format) else {

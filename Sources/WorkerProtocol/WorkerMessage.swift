@@ -1,4 +1,4 @@
-import BlockStorage
+import DeviceSources
 import JSON
 
 /// What goes over a worker's control socket. The worker speaks first: `hello`. Then the server sends requests, each of
@@ -59,14 +59,18 @@ package struct WorkerHello: Sendable, Equatable {
     package var startedAt: UInt64
     package var isPaused: Bool
     package var reboots: UInt64
-    /// The disks whose images it has open; nil from a worker that knows no attaching and detaching.
-    package var disks: [DiskSource]?
+    /// The devices that are open, by their kind; a kind that a worker can't attach and detach is not there.
+    package var devices: [DeviceKind: [DeviceSource]]
+    /// The processors that the guest has; nil where they neither come nor go.
+    package var processors: Int?
 
     package init(
         vmID: String, runID: String, processID: Int32, protocolVersions: [UInt64] = [UInt64(Frame.version)],
-        startedAt: UInt64, isPaused: Bool, reboots: UInt64, disks: [DiskSource]? = nil
+        startedAt: UInt64, isPaused: Bool, reboots: UInt64, devices: [DeviceKind: [DeviceSource]] = [:],
+        processors: Int? = nil
     ) {
-        self.disks = disks
+        self.processors = processors
+        self.devices = devices
         self.vmID = vmID
         self.runID = runID
         self.processID = processID
@@ -82,7 +86,8 @@ package struct WorkerHello: Sendable, Equatable {
             "protocolVersions": .array(protocolVersions.map { JSONValue($0) }), "startedAt": JSONValue(startedAt),
             "isPaused": .bool(isPaused), "reboots": JSONValue(reboots),
         ]
-        object["disks"] = disks.map { .array($0.map(\.json)) }
+        for (kind, devices) in devices { object[Self.member(kind)] = .array(devices.map(\.json)) }
+        object["processors"] = processors.map { JSONValue($0) }
         return .object(object)
     }
 
@@ -95,8 +100,15 @@ package struct WorkerHello: Sendable, Equatable {
         startedAt = try fields.uint64("startedAt")
         isPaused = try fields.bool("isPaused")
         reboots = try fields.uint64("reboots")
-        disks = json["disks"] == nil ? nil : try DiskSource.list(json["disks"])
+        devices = [:]
+        for kind in DeviceKind.allCases {
+            guard let list = json[Self.member(kind)] else { continue }
+            devices[kind] = try DeviceSource.list(kind, list)
+        }
+        processors = try fields.optionalUInt64("processors").map { Int(clamping: $0) }
     }
+
+    private static func member(_ kind: DeviceKind) -> String { kind.rawValue + "s" }
 }
 
 /// The answer to a request.
@@ -157,8 +169,12 @@ package enum WorkerEvent: Sendable, Equatable {
     case rebooted
     /// The guest's kernel panicked and goes on with its crash kernel.
     case crashKernelLoaded
-    /// The disk with this id is gone: the guest ejected it, or it was taken away. Its image is closed.
-    case diskEjected(String)
+    /// The guest no longer reloaded its watchdog, which does now what it was set to.
+    case watchdogExpired
+    /// The device is gone: the guest ejected it, or it was taken away. What it used is closed.
+    case ejected(DeviceName)
+    /// The guest has so many processors now.
+    case processors(Int)
     /// The guest has ended and `RunResult` is written; the process ends now.
     case ended
 
@@ -166,8 +182,11 @@ package enum WorkerEvent: Sendable, Equatable {
         switch self {
         case .consoleAdvanced(let total): ["event": "console-advanced", "total": JSONValue(total)]
         case .rebooted: ["event": "rebooted"]
+        case .watchdogExpired: ["event": "watchdog-expired"]
         case .crashKernelLoaded: ["event": "crash-kernel-loaded"]
-        case .diskEjected(let id): ["event": "disk-ejected", "disk": .string(id)]
+        case .ejected(let device):
+            ["event": .string("\(device.kind.slug)-ejected"), device.kind.rawValue: .string(device.id)]
+        case .processors(let count): ["event": "processors", "count": JSONValue(count)]
         case .ended: ["event": "ended"]
         }
     }
@@ -177,10 +196,15 @@ package enum WorkerEvent: Sendable, Equatable {
         switch name {
         case "console-advanced": self = .consoleAdvanced(total: try Fields(json).uint64("total"))
         case "rebooted": self = .rebooted
+        case "watchdog-expired": self = .watchdogExpired
         case "crash-kernel-loaded": self = .crashKernelLoaded
-        case "disk-ejected": self = .diskEjected(try Fields(json).string("disk"))
+        case "processors": self = .processors(Int(clamping: try Fields(json).uint64("count")))
         case "ended": self = .ended
-        default: throw MessageError("event: \(name) is not known")
+        default:
+            guard let kind = DeviceKind.allCases.first(where: { name == "\($0.slug)-ejected" }) else {
+                throw MessageError("event: \(name) is not known")
+            }
+            self = .ejected(DeviceName(kind, try Fields(json).string(kind.rawValue)))
         }
     }
 }

@@ -1,4 +1,4 @@
-import BlockStorage
+import DeviceSources
 import JSON
 
 /// A command to a worker.
@@ -8,15 +8,19 @@ package struct WorkerRequest: Sendable, Equatable {
         case consoleWrite([UInt8])
         /// The guest is to come to so many bytes of memory.
         case setMemory(UInt64)
-        /// Gives the guest a disk; done where it has this one already.
-        case attachDisk(DiskSource)
-        /// Asks the guest to eject the disk, or takes it away at once. `diskEjected` follows; the answer is `failed`
-        /// where there is no such disk.
-        case detachDisk(id: String, force: Bool)
-        /// Takes back that the guest shall eject the disk; `failed` where it is gone.
-        case keepDisk(id: String)
-        /// Changes what the disk may do; nil: as much as it can.
-        case limitDisk(id: String, DiskSource.RateLimit?)
+        /// The guest's balloon is to come to so many bytes, and its statistics are asked for so often (seconds; 0: not).
+        case setBalloon(size: UInt64, statisticsInterval: UInt64)
+        /// The guest is to come to so many processors.
+        case setProcessors(Int)
+        /// Gives the guest a device; done where it has this one already.
+        case attach(DeviceSource)
+        /// Asks the guest to eject the device, or takes it away at once. `ejected` follows; the answer is `failed`
+        /// where there is no such device.
+        case detach(DeviceName, force: Bool)
+        /// Takes back that the guest shall eject the device; `failed` where it is gone.
+        case keep(DeviceName)
+        /// Changes what the device may do; nil: as much as it can.
+        case limit(DeviceName, DeviceLimit?)
 
         package var name: String {
             switch self {
@@ -28,10 +32,12 @@ package struct WorkerRequest: Sendable, Equatable {
             case .status: "status"
             case .consoleWrite: "console-write"
             case .setMemory: "set-memory"
-            case .attachDisk: "attach-disk"
-            case .detachDisk: "detach-disk"
-            case .keepDisk: "keep-disk"
-            case .limitDisk: "limit-disk"
+            case .setBalloon: "set-balloon"
+            case .setProcessors: "set-processors"
+            case .attach(let device): "attach-\(device.name.kind.slug)"
+            case .detach(let device, _): "detach-\(device.kind.slug)"
+            case .keep(let device): "keep-\(device.kind.slug)"
+            case .limit(let device, _): "limit-\(device.kind.slug)"
             }
         }
     }
@@ -51,13 +57,17 @@ package struct WorkerRequest: Sendable, Equatable {
         case .pause, .resume, .reset, .powerButton, .stop, .status: break
         case .consoleWrite(let bytes): object["data"] = .string(Base64.encode(bytes))
         case .setMemory(let size): object["size"] = JSONValue(size)
-        case .attachDisk(let disk): object["disk"] = disk.json
-        case .detachDisk(let id, let force):
-            object["disk"] = .string(id)
+        case .setBalloon(let size, let interval):
+            object["size"] = JSONValue(size)
+            object["statisticsInterval"] = JSONValue(interval)
+        case .setProcessors(let count): object["count"] = JSONValue(count)
+        case .attach(let device): object[device.name.kind.rawValue] = device.json
+        case .detach(let device, let force):
+            object[device.kind.rawValue] = .string(device.id)
             object["force"] = .bool(force)
-        case .keepDisk(let id): object["disk"] = .string(id)
-        case .limitDisk(let id, let limit):
-            object["disk"] = .string(id)
+        case .keep(let device): object[device.kind.rawValue] = .string(device.id)
+        case .limit(let device, let limit):
+            object[device.kind.rawValue] = .string(device.id)
             object["bytesPerSecond"] = limit?.bytesPerSecond.map { JSONValue($0) }
             object["operationsPerSecond"] = limit?.operationsPerSecond.map { JSONValue($0) }
         }
@@ -81,17 +91,33 @@ package struct WorkerRequest: Sendable, Equatable {
             }
             method = .consoleWrite(bytes)
         case "set-memory": method = .setMemory(try fields.uint64("size"))
-        case "attach-disk": method = .attachDisk(try DiskSource(json["disk"] ?? .null))
-        case "detach-disk": method = .detachDisk(id: try fields.string("disk"), force: try fields.bool("force"))
-        case "keep-disk": method = .keepDisk(id: try fields.string("disk"))
-        case "limit-disk":
-            method = .limitDisk(
-                id: try fields.string("disk"),
-                .init(
-                    bytesPerSecond: try fields.optionalUInt64("bytesPerSecond"),
-                    operationsPerSecond: try fields.optionalUInt64("operationsPerSecond")
-                ).orNone)
-        default: throw MessageError("method: \(name) is not known")
+        case "set-balloon":
+            method = .setBalloon(
+                size: try fields.uint64("size"), statisticsInterval: try fields.uint64("statisticsInterval"))
+        case "set-processors": method = .setProcessors(Int(clamping: try fields.uint64("count")))
+        default: method = try Self.ofDevice(name, fields, json)
         }
+    }
+
+    /// A command about a device: its name ends with what kind of device that is.
+    private static func ofDevice(
+        _ name: String, _ fields: Fields, _ json: JSONValue
+    ) throws(MessageError) -> Method {
+        for kind in DeviceKind.allCases where name.hasSuffix("-\(kind.slug)") {
+            func device() throws(MessageError) -> DeviceName { DeviceName(kind, try fields.string(kind.rawValue)) }
+            switch name.dropLast(kind.slug.utf8.count + 1) {
+            case "attach": return .attach(try DeviceSource(kind, json[kind.rawValue] ?? .null))
+            case "detach": return .detach(try device(), force: try fields.bool("force"))
+            case "keep": return .keep(try device())
+            case "limit":
+                return .limit(
+                    try device(),
+                    DeviceLimit(
+                        bytesPerSecond: try fields.optionalUInt64("bytesPerSecond"),
+                        operationsPerSecond: try fields.optionalUInt64("operationsPerSecond")))
+            default: break
+            }
+        }
+        throw MessageError("method: \(name) is not known")
     }
 }

@@ -15,7 +15,7 @@ func makeBackend(_ launch: WorkerLaunch) throws(HypervisorError) -> any Hypervis
     case .mshv: return try MshvHypervisor(firstPartitionID: id, report: { Log.warning($0) })
     case .kvm:
         return EmbeddedHypervisor(
-            engine: try KvmEngine(), firstPartitionID: id, vpCount: launch.vpCount, report: { Log.warning($0) })
+            engine: try KvmEngine(), firstPartitionID: id, vpCount: launch.vpCapacity, report: { Log.warning($0) })
     case .simulated: throw HypervisorError("a simulated guest has no process of its own")
     }
 }

@@ -1,7 +1,10 @@
+import DeviceSettings
+import DeviceSources
 import Glibc
 import Hypervisor
 import LinuxSystem
 import Log
+import Synchronization
 import VirtualMachine
 import WorkerProtocol
 
@@ -30,7 +33,14 @@ final class ControlLoop {
     private var nextToken = Token.firstClient
     private var nextConsole: UInt64 = 0
     private var nextRefresh: UInt64 = 0
+    /// How often the guest's balloon is asked for statistics, nanoseconds; nil: not.
+    private var balloonInterval: UInt64?
+    private var nextBalloon: UInt64 = 0
     private var machine: Machine?
+    /// Of commands that took their time, from the threads that did them.
+    private let answers = SharedAnswers()
+    private var attaching = 0
+    private static let mostAttaching = 32
     private var backend: (any HypervisorBackend)?
 
     init(launch: WorkerLaunch, listener: consuming FileDescriptor, observer: WorkerObserver) throws(Errno) {
@@ -48,6 +58,7 @@ final class ControlLoop {
     func attach(_ machine: Machine, on backend: any HypervisorBackend) {
         self.machine = machine
         self.backend = backend
+        setBalloonInterval(UInt64(launch.devices.balloon?.statisticsInterval ?? 0))
         refresh()
     }
 
@@ -57,10 +68,13 @@ final class ControlLoop {
     func run() -> Bool {
         while true {
             for ready in epoll.wait(milliseconds: patience()) { handle(ready) }
+            // Before what happened to a device comes that it is there.
+            tellAnswers()
             tellEvents()
             tellConsole()
             if let end = observer.end { return finish(end) }
             if monotonicNanoseconds() >= nextRefresh { refresh() }
+            askBalloon()
             for client in clients.values where client.channel.isBroken { drop(client) }
         }
     }
@@ -68,6 +82,7 @@ final class ControlLoop {
     /// How long to wait for something to happen, in milliseconds.
     private func patience() -> Int {
         var deadline = nextRefresh
+        if balloonInterval != nil { deadline = min(deadline, nextBalloon) }
         if observer.printed, !clients.isEmpty { deadline = min(deadline, nextConsole) }
         let now = monotonicNanoseconds()
         return deadline <= now ? 0 : Int((deadline - now) / 1_000_000 + 1)
@@ -105,6 +120,11 @@ final class ControlLoop {
                 Log.warning("a connection was refused: \(clients.count) are open")
                 return
             }
+            let present = machine?.attachedDevices ?? []
+            let devices = Dictionary(
+                uniqueKeysWithValues: DeviceKind.allCases.map { kind in
+                    (kind, present.filter { $0.name.kind == kind })
+                })
             let client = ControlClient(socket, token: nextToken)
             nextToken += 1
             try epoll.add(client.channel.raw, token: client.token)
@@ -114,7 +134,8 @@ final class ControlLoop {
                     WorkerHello(
                         vmID: launch.vmID, runID: launch.runID, processID: getpid(), startedAt: startedAt,
                         isPaused: machine?.isPaused ?? false, reboots: observer.statistics.reboots,
-                        disks: machine?.attachedDisks)))
+                        devices: devices,
+                        processors: launch.maximumVPCount == nil ? nil : machine?.processorCount)))
             watch(client)
         } catch {
             Log.warning("a connection could not be accepted: \(error)")
@@ -138,6 +159,7 @@ final class ControlLoop {
     private func answer(_ message: WorkerMessage, to client: ControlClient) {
         switch message {
         case .request(let request):
+            if case .attach(let device) = request.method { return attach(device, request.id, of: client) }
             client.channel.send(.response(WorkerResponse(id: request.id, result: perform(request.method))))
         case .acknowledge:
             client.consoleIsOutstanding = false
@@ -157,34 +179,84 @@ final class ControlLoop {
         case .stop: machine.stop()
         case .status: return .status(isPaused: machine.isPaused, consoleTotal: observer.ring.total)
         case .consoleWrite(let bytes): return .taken(UInt64(machine.receive(bytes)))
-        case .attachDisk, .detachDisk, .keepDisk, .limitDisk: return perform(method, on: machine)
-        case .setMemory(let size):
-            do throws(MachineError) {
-                try machine.setMemory(size: size)
-            } catch {
-                return .failed(error.description)
+        case .attach: return .failed("\(method.name) takes its time")
+        case .detach(let device, let force): return answer(machine.detach(device, force: force), device)
+        case .keep(let device): return answer(machine.keep(device), device)
+        case .limit(let device, let limit): return answer(machine.limit(device, limit), device)
+        case .setMemory(let size): return attempt { () throws(MachineError) in try machine.setMemory(size: size) }
+        case .setProcessors(let count):
+            return attempt { () throws(MachineError) in try machine.setProcessors(count: count) }
+        case .setBalloon(let size, let interval):
+            return attempt { () throws(MachineError) in
+                try machine.setBalloon(size: size)
+                setBalloonInterval(interval)
             }
         }
         return .done
     }
 
-    /// What is done to disks. `machineDidEject` tells when a disk is gone.
-    private func perform(_ method: WorkerRequest.Method, on machine: Machine) -> WorkerResponse.Result {
-        let (id, isThere): (String, Bool)
-        switch method {
-        case .attachDisk(let disk):
-            do throws(MachineError) {
-                try machine.attach(disk)
-                return .done
-            } catch {
-                return .failed(error.description)
-            }
-        case .detachDisk(let disk, let force): (id, isThere) = (disk, machine.detach(disk, force: force))
-        case .keepDisk(let disk): (id, isThere) = (disk, machine.keep(disk))
-        case .limitDisk(let disk, let limit): (id, isThere) = (disk, machine.limit(disk, limit))
-        default: return .failed("\(method.name) is not about a disk")
+    private func attempt(_ body: () throws(MachineError) -> Void) -> WorkerResponse.Result {
+        do throws(MachineError) {
+            try body()
+            return .done
+        } catch {
+            return .failed(error.description)
         }
-        return isThere ? .done : .failed("there is no disk '\(id)' any more")
+    }
+
+    /// `machineDidEject` tells when a device is gone.
+    private func answer(_ isThere: Bool, _ device: DeviceName) -> WorkerResponse.Result {
+        isThere ? .done : .failed("there is no \(device) any more")
+    }
+
+    // MARK: Attaching
+
+    /// On a thread of its own, because opening an image or a network may take its time: other commands go on.
+    private func attach(_ device: DeviceSource, _ request: UInt64, of client: ControlClient) {
+        func refuse(_ reason: String) {
+            client.channel.send(.response(WorkerResponse(id: request, result: .failed(reason))))
+        }
+        guard let machine, observer.end == nil else { return refuse("the guest has ended") }
+        guard attaching < Self.mostAttaching else { return refuse("\(attaching) devices are being attached already") }
+        let (token, answers, wake) = (client.token, answers, observer.wake)
+        do throws(Errno) {
+            try SystemThread(name: "attach") {
+                var result = WorkerResponse.Result.done
+                do throws(MachineError) { try machine.attach(device) } catch { result = .failed(error.description) }
+                answers.list.withLock { $0.append((token, WorkerResponse(id: request, result: result))) }
+                wake.signal()
+            }.detach()
+            attaching += 1
+        } catch {
+            refuse("no thread for it: \(error)")
+        }
+    }
+
+    /// Gives the answers to those who still listen.
+    private func tellAnswers() {
+        let done = answers.list.withLock { answers in
+            defer { answers = [] }
+            return answers
+        }
+        attaching -= done.count
+        for (token, response) in done {
+            guard let client = clients[token] else { continue }
+            client.channel.send(.response(response))
+            watch(client)
+        }
+        if !done.isEmpty { refresh() }
+    }
+
+    /// - Parameter seconds: 0: the balloon is not asked.
+    private func setBalloonInterval(_ seconds: UInt64) {
+        balloonInterval = seconds == 0 ? nil : min(seconds, 86_400) * 1_000_000_000
+        nextBalloon = 0
+    }
+
+    private func askBalloon() {
+        guard let balloonInterval, let machine, monotonicNanoseconds() >= nextBalloon else { return }
+        nextBalloon = monotonicNanoseconds() + balloonInterval
+        machine.requestBalloonStatistics()
     }
 
     // MARK: News
@@ -237,9 +309,15 @@ final class ControlLoop {
             result.end = .debugExit
             result.code = code
         case .crashed(let crash, let reason):
-            result.end = crash == .panic ? .panicked : .crashed
+            result.end =
+                switch crash {
+                case .tripleFault: .crashed
+                case .panic: .panicked
+                case .watchdog: .watchdogCrashed
+                }
             result.message = reason
             note(observer.dump, in: &result)
+        case .watchdogExpired: result.end = .watchdogPoweredOff
         case .failed(let reason):
             result.end = .failed
             result.message = reason
@@ -267,4 +345,9 @@ final class ControlLoop {
             result.coreDump = dump.place.path
         }
     }
+}
+
+/// Answers of commands that were done on threads of their own, with the client that each is for.
+private final class SharedAnswers: Sendable {
+    let list = Mutex<[(client: UInt64, response: WorkerResponse)]>([])
 }

@@ -3,6 +3,7 @@ import Hypervisor
 import JSON
 import LinuxSystem
 import Log
+import Virtio
 import VirtualMachine
 import WorkerProtocol
 
@@ -52,6 +53,7 @@ enum Worker {
         _ launch: WorkerLaunch, lock: borrowing FileDescriptor
     ) throws(StartFailure) -> ControlLoop {
         Log.info("the worker starts", ["vm": launch.vmID, "run": launch.runID, "pid": String(getpid())])
+        try place(launch.placement)
         let control: ControlLoop
         let observer: WorkerObserver
         do {
@@ -63,7 +65,7 @@ enum Worker {
             let ring = try ConsoleRing.Writer("\(launch.directory)/\(VMFiles.consoleRing)")
             if let damage = ring.replaced { Log.warning("the console starts anew: \(damage)") }
             let statistics = try StatisticsPage.Writer(
-                directory: launch.directory, runID: launch.runID, vpCount: launch.vpCount)
+                directory: launch.directory, runID: launch.runID, vpCount: launch.vpCapacity)
             observer = WorkerObserver(ring: ring, statistics: statistics, wake: try EventFD())
             control = try ControlLoop(launch: launch, listener: listener, observer: observer)
         } catch {
@@ -74,9 +76,18 @@ enum Worker {
             var configuration = MachineConfiguration(
                 vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot,
                 simulation: launch.simulation)
+            for (device, names) in launch.withheldFeatures.names {
+                configuration.withheldFeatures[device] = FeatureNames.bits(names, of: device)
+            }
+            configuration.memoryBacking = launch.placement.memory
+            configuration.vpProcessors = launch.placement.vps
+            configuration.maximumVPCount = launch.maximumVPCount
             configuration.memoryGrowth = launch.memoryGrowth
             configuration.disks = launch.disks
             configuration.networkInterfaces = launch.networkInterfaces
+            configuration.devices = launch.devices
+            configuration.balloonSize = launch.balloonSize
+            configuration.vsockSocket = VMFiles.vsockSocket
             configuration.runDirectory = launch.runDirectory
             // All workers of a server have this one.
             configuration.lockDirectory = launch.runDirectory + "/.."

@@ -1,3 +1,4 @@
+import DeviceSources
 import Hypervisor
 import LinuxSystem
 import Synchronization
@@ -44,6 +45,21 @@ final class WorkerObserver: MachineObserver {
 
     func machineDidLoadCrashKernel() { add(.crashKernelLoaded) }
 
+    func machineDidExpireWatchdog() { add(.watchdogExpired) }
+
+    func machineDidChange(balloon news: BalloonNews) {
+        var counters = BalloonCounters()
+        counters.inflated = news.inflated
+        counters.returned = news.returned
+        if let statistics = news.statistics {
+            counters.toldAt = realtimeNanoseconds()
+            for (tag, value) in statistics.values {
+                if let place = BalloonCounters.Value(rawValue: Int(tag.rawValue)) { counters.values[place] = value }
+            }
+        }
+        self.statistics.setBalloon(counters)
+    }
+
     private func add(_ event: WorkerEvent) {
         news.withLock { news in
             // Once, however often: a guest does it as often as it likes.
@@ -62,12 +78,28 @@ final class WorkerObserver: MachineObserver {
 
     func machineDidStart(vp: Int, thread: Int32) { statistics.setThread(vp: vp, thread) }
 
+    func machineDidStop(vp: Int) { statistics.setThread(vp: vp, 0) }
+
+    func machineDidChange(processors: Int) {
+        news.withLock { news in
+            // The newest number is the news: a guest can bring and eject its processors as fast as it likes.
+            news.events.removeAll { if case .processors = $0 { true } else { false } }
+            news.events.append(.processors(processors))
+        }
+        wake.signal()
+    }
+
     func machineDidExit(vp: Int, reason: ExitReason) { statistics.countExit(vp: vp, reason: reason) }
 
-    func machineDidPlace(disk id: String, at place: Int) { statistics.setDisk(place, id: id) }
+    func machineDidPlace(_ device: DeviceName, at place: Int) {
+        switch device.kind {
+        case .disk: statistics.setDisk(place, id: device.id)
+        case .networkInterface: statistics.setNetworkInterface(place, id: device.id)
+        }
+    }
 
-    func machineDidEject(disk id: String) {
-        news.withLock { $0.events.append(.diskEjected(id)) }
+    func machineDidEject(_ device: DeviceName) {
+        news.withLock { $0.events.append(.ejected(device)) }
         wake.signal()
     }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import LinuxSystem
 import Log
+import ManagementService
 import PartitionManager
 import RESTServer
 
@@ -45,6 +46,12 @@ struct Hvrootd: ParsableCommand {
             "The program that holds a VM. Default: hvroot-partition beside this program.", valueName: "path"))
     var worker: String?
 
+    @Option(help: "Memory that guests may have together, as a multiple of the host's.")
+    var overcommitMemory: Double = AdmissionPolicy().memoryOvercommit
+
+    @Option(help: "Virtual processors that guests may have together, as a multiple of the host's processors.")
+    var overcommitProcessors: Double = AdmissionPolicy().processorOvercommit
+
     /// On the main thread while it is the only one: threads that were made before the signals are blocked would take
     /// them, and the process would end at once. Ends the process.
     func run() throws {
@@ -71,11 +78,19 @@ struct Hvrootd: ParsableCommand {
     }
 
     private func options() throws -> ServerOptions {
+        var admission = AdmissionPolicy()
+        for (name, value) in [("memory", overcommitMemory), ("processors", overcommitProcessors)] {
+            guard value > 0, value <= 1e6 else {
+                throw ValidationError("--overcommit-\(name) is \(value); it is more than 0 and at most 1000000")
+            }
+        }
+        admission.memoryOvercommit = overcommitMemory
+        admission.processorOvercommit = overcommitProcessors
         var addresses = listen
         if addresses.isEmpty, getenv("LISTEN_FDS") == nil { addresses = ["http://127.0.0.1:7480"] }
         return ServerOptions(
             listen: try addresses.map { try ListenAddress($0) }, stateDirectory: stateDir, runDirectory: runDir,
-            hypervisor: hypervisor, workerPath: worker ?? Self.siblingPath("hvroot-partition"))
+            hypervisor: hypervisor, workerPath: worker ?? Self.siblingPath("hvroot-partition"), admission: admission)
     }
 
     /// The path of a program in this program's own folder.

@@ -15,6 +15,7 @@ struct ServerOptions {
     var runDirectory: String
     var hypervisor: HypervisorRequest
     var workerPath: String
+    var admission: AdmissionPolicy
 }
 
 /// The server's parts, put together; returns after `ending`'s signal, when all is closed.
@@ -32,14 +33,15 @@ func serve(_ options: ServerOptions, until ending: EndingSignals) async throws {
         stateDirectory: options.stateDirectory, runDirectory: options.runDirectory)
     // Simulated guests share one thread and start in microseconds; workers are processes.
     if description.isSimulated { manager.concurrentLaunches = 64 }
+    var configuration = ServiceConfiguration(
+        manager: manager,
+        hypervisor: HypervisorResource(
+            kind: description.kind.rawValue, detail: description.detail, isEmulated: description.isEmulated,
+            isSimulated: description.isSimulated, requested: choice.requested.rawValue, reason: choice.reason),
+        version: hvrootVersion)
+    configuration.admission = options.admission
     let service = try ManagementService(
-        configuration: ServiceConfiguration(
-            manager: manager,
-            hypervisor: HypervisorResource(
-                kind: description.kind.rawValue, detail: description.detail, isEmulated: description.isEmulated,
-                isSimulated: description.isSimulated, requested: choice.requested.rawValue, reason: choice.reason),
-            version: hvrootVersion),
-        launcher: choice.launcher, console: ConsoleRingLog(),
+        configuration: configuration, launcher: choice.launcher, console: ConsoleRingLog(),
         validateBoot: { source, memorySize throws(BootError) in
             _ = try BootImage.inspect(source, memorySize: memorySize)
         })

@@ -58,6 +58,9 @@ extension EndToEnd {
                 #", "tap": {}, "rateLimit": {"bytesPerSecond": 5}"#, "rateLimit/bytesPerSecond", "none of 65536")
             try await one(
                 #", "tap": {}, "rateLimit": {"packetsPerSecond": 0}"#, "rateLimit/packetsPerSecond", "none of 1")
+            try await one(#", "tap": {}, "vhost": "yes""#, "vhost", "none of auto, on, off")
+            try await one(
+                #", "tap": {}, "vhost": "on", "rateLimit": {"packetsPerSecond": 9}"#, "vhost", "knows no limit")
             let mac = #", "tap": {}, "mac": "02:00:00:00:00:01""#
             try await refused(
                 "[\(Self.interface("a", mac)), \(Self.interface("b", mac))]", "/1/mac", "the same MAC address")
@@ -77,7 +80,7 @@ extension EndToEnd {
             let api = try await fixture.start()
             let more =
                 #", "tap": {"name": "t0", "bridge": "br0"}, "mtu": 9000, "queues": 2, "allowSpoofing": true,"#
-                + #" "offloads": false, "rateLimit": {"bytesPerSecond": 1000000}"#
+                + #" "offloads": false, "vhost": "off", "rateLimit": {"bytesPerSecond": 1000000}"#
             let interfaces = "[\(Self.interface("net0")), \(Self.interface("net1", more))]"
             try await api.request("POST", "/v1/vms", Self.body("a", interfaces), expecting: 201)
             let shown = try #require(try await api.vm("a")["networkInterfaces"]?.array)
@@ -89,6 +92,7 @@ extension EndToEnd {
             #expect(shown[1]["tap"]?["name"]?.string == "t0" && shown[1]["tap"]?["bridge"]?.string == "br0")
             #expect(shown[1]["mtu"]?.uint64 == 9000 && shown[1]["queues"]?.uint64 == 2)
             #expect(shown[1]["allowSpoofing"]?.bool == true && shown[1]["offloads"]?.bool == false)
+            #expect(shown[0]["vhost"]?.string == "auto" && shown[1]["vhost"]?.string == "off")
             #expect(shown[1]["rateLimit"]?["bytesPerSecond"]?.uint64 == 1_000_000)
             #expect(shown[1]["mac"]?.string != mac)
             // They outlive the server, and a simulated guest runs without them.

@@ -8,14 +8,14 @@ import Testing
         bytes[offset..<offset + count].reversed().reduce(0) { value, byte in value << 8 | UInt64(byte) }
     }
 
-    private func table(_ signature: String, vpCount: Int) throws -> [UInt8] {
-        let tables = ACPITables.build(.init(vpCount: vpCount, memoryEnd: 1 << 30))
+    private func table(_ signature: String, vpCount: Int, maximum: Int? = nil) throws -> [UInt8] {
+        let tables = ACPITables.build(.init(vpCount: vpCount, maximumVPCount: maximum, memoryEnd: 1 << 30))
         return try #require(tables.first { table in table.bytes.starts(with: signature.utf8) }).bytes
     }
 
-    @Test(arguments: [1, 2, 64, 254])
-    func checksumsLengthsAndPlaces(vpCount: Int) throws {
-        let tables = ACPITables.build(.init(vpCount: vpCount, memoryEnd: 1 << 30))
+    @Test(arguments: [(1, nil), (2, nil), (64, nil), (254, nil), (1, 254)])
+    func checksumsLengthsAndPlaces(vpCount: Int, maximum: Int?) throws {
+        let tables = ACPITables.build(.init(vpCount: vpCount, maximumVPCount: maximum, memoryEnd: 1 << 30))
         #expect(
             tables.map { String(decoding: $0.bytes.prefix(4), as: UTF8.self) } == [
                 "RSD ", "DSDT", "FACP", "APIC", "MCFG", "XSDT",
@@ -92,14 +92,26 @@ import Testing
         #expect(others == [[1, 12, 0, 0, 0, 0, 0xC0, 0xFE, 0, 0, 0, 0], [4, 6, 0xFF, 0, 0, 1]])
     }
 
-    @Test(.enabled(if: access("/usr/bin/iasl", X_OK) == 0, "acpica-tools is not installed"), arguments: [1, 2, 254])
-    func disassemblesAndCompilesAgain(vpCount: Int) throws {
+    /// Processors that may come are listed, and marked as not there yet.
+    @Test func processorsThatMayCome() throws {
+        let madt = try table("APIC", vpCount: 2, maximum: 4)
+        let entries = (0..<4).map { Array(madt[44 + 8 * $0..<52 + 8 * $0]) }
+        #expect(
+            entries == [
+                [0, 8, 0, 0, 1, 0, 0, 0], [0, 8, 1, 1, 1, 0, 0, 0], [0, 8, 2, 2, 2, 0, 0, 0], [0, 8, 3, 3, 2, 0, 0, 0],
+            ])
+    }
+
+    @Test(
+        .enabled(if: access("/usr/bin/iasl", X_OK) == 0, "acpica-tools is not installed"),
+        arguments: [(1, nil), (2, nil), (254, nil), (2, 254)])
+    func disassemblesAndCompilesAgain(vpCount: Int, maximum: Int?) throws {
         var template = Array("/tmp/hvroot-acpi-XXXXXX".utf8CString)
         let directory = try #require(mkdtemp(&template).map { String(cString: $0) })
         defer { _ = run(["/bin/rm", "-r", directory], output: "/dev/null") }
         for signature in ["DSDT", "FACP", "APIC", "XSDT"] {
             let stem = "\(directory)/\(signature)"
-            try writeFile(table(signature, vpCount: vpCount), to: "\(stem).aml")
+            try writeFile(table(signature, vpCount: vpCount, maximum: maximum), to: "\(stem).aml")
             #expect(run(["/usr/bin/iasl", "-d", "\(stem).aml"], output: "\(stem).log") == 0)
             #expect(run(["/usr/bin/iasl", "-p", "\(stem)-again", "\(stem).dsl"], output: "\(stem).log") == 0)
             let log = try readFile("\(stem).log")
@@ -110,6 +122,14 @@ import Testing
                     "Name (_HID, \"ACPI0013\"", "Notify (\\_SB.PWRB, 0x80)", "EisaId (\"PNP0501\")", "Name (\\_S5",
                 ] {
                     #expect(text.contains(wanted), "\(wanted)")
+                }
+                if maximum != nil {
+                    for wanted in [
+                        "Method (_STA", "Notify (C001, One)", "Notify (C0FD, 0x03)", "\\_SB.PRSC ()",
+                        "PRP7 & 0x20000000",
+                    ] {
+                        #expect(text.contains(wanted), "\(wanted)")
+                    }
                 }
             }
         }

@@ -27,40 +27,40 @@ import Testing
 
     @Test func insertsAndRequestsAreTakenOnce() {
         let bench = Bench()
-        bench.controller.announce(6)
+        bench.controller.announce(10)
         bench.controller.announce(31)
-        bench.controller.requestEject(4)
+        bench.controller.requestEject(8)
         #expect(bench.line.history.filter { $0 }.count == 3)
         #expect(bench.events.read(offset: 0, size: 1) == 2, "the bit that _EVT looks at")
-        #expect(bench.controller.read(offset: 0, size: 4) == 1 << 6 | 1 << 31)
+        #expect(bench.controller.read(offset: 0, size: 4) == 1 << 10 | 1 << 31)
         #expect(bench.controller.read(offset: 0, size: 4) == 0)
-        #expect(bench.controller.read(offset: 4, size: 4) == 1 << 4)
+        #expect(bench.controller.read(offset: 4, size: 4) == 1 << 8)
         #expect(bench.controller.read(offset: 4, size: 4) == 0)
         #expect(bench.target.slots.all.isEmpty)
     }
 
     @Test func theGuestEjects() {
         let bench = Bench()
-        bench.controller.requestEject(5)
-        bench.controller.write(offset: 8, size: 4, value: 1 << 5)
-        #expect(bench.target.slots.take() == [5])
+        bench.controller.requestEject(9)
+        bench.controller.write(offset: 8, size: 4, value: 1 << 9)
+        #expect(bench.target.slots.take() == [9])
         #expect(bench.controller.state == PCIHotplug.State(), "what it did it need not be told")
         // Asked for or not; the machine's own slots have no eject.
         bench.controller.write(offset: 8, size: 4, value: 0xFFFF_FFFF)
-        #expect(bench.target.slots.take() == Array(4...31))
+        #expect(bench.target.slots.take() == Array(8...31))
     }
 
     @Test func whatIsTakenBackIsNotTold() {
         let bench = Bench()
-        bench.controller.requestEject(5)
-        bench.controller.withdraw(5)
+        bench.controller.requestEject(9)
+        bench.controller.withdraw(9)
         #expect(bench.controller.read(offset: 4, size: 4) == 0)
     }
 
     /// Whatever a guest does to the registers, only 32-bit writes to the third have an effect.
     @Test func otherAccessesHaveNone() {
         let bench = Bench()
-        bench.controller.announce(6)
+        bench.controller.announce(10)
         bench.controller.announce(-1)
         bench.controller.announce(1000)
         bench.controller.requestEject(Int.max)
@@ -72,7 +72,7 @@ import Testing
         }
         for offset: UInt64 in [0, 4, 12, .max] { bench.controller.write(offset: offset, size: 4, value: .max) }
         #expect(bench.target.slots.all.isEmpty)
-        #expect(bench.controller.state.inserted == 1 << 6 && bench.controller.state.ejecting == 0)
+        #expect(bench.controller.state.inserted == 1 << 10 && bench.controller.state.ejecting == 0)
     }
 
     @Test func aGuestThatDidNotListenIsReminded() {
@@ -81,7 +81,7 @@ import Testing
         bench.events.pressPowerButton()
         bench.events.remind()
         #expect(bench.line.history.filter { $0 }.count == 1, "a button is not pressed twice")
-        bench.controller.announce(6)
+        bench.controller.announce(10)
         bench.events.remind()
         #expect(bench.line.history.filter { $0 }.count == 3)
         _ = bench.events.read(offset: 0, size: 1)
@@ -91,11 +91,11 @@ import Testing
 
     @Test func theStateIsOneValue() {
         let bench = Bench()
-        bench.controller.announce(7)
+        bench.controller.announce(9)
         bench.controller.requestEject(8)
         let other = Bench()
         other.controller.state = bench.controller.state
-        #expect(other.controller.read(offset: 0, size: 4) == 1 << 7)
+        #expect(other.controller.read(offset: 0, size: 4) == 1 << 9)
         #expect(other.controller.read(offset: 4, size: 4) == 1 << 8)
         bench.controller.reset()
         #expect(bench.controller.state == PCIHotplug.State())
@@ -138,8 +138,8 @@ import Testing
         let source = String(decoding: try WholeFile.read("\(directory)/dsdt.dsl", limit: 1 << 20), as: UTF8.self)
         let words = source.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         for text in [
-            "Device (S04)", "Device (S1F)", "Name (_SUN, 0x1F)", "Name (_ADR, 0x001F0000)", "PHEJ = 0x80000000",
-            "Notify (S1F, 0x03)", "Notify (S04, One)", #"\_SB.PCI0.PHPN ()"#,
+            "Device (S08)", "Device (S1F)", "Name (_SUN, 0x1F)", "Name (_ADR, 0x001F0000)", "PHEJ = 0x80000000",
+            "Notify (S1F, 0x03)", "Notify (S08, One)", #"\_SB.PCI0.PHPN ()"#,
             "OperationRegion (PHRG, SystemIO, 0x0610, 0x0C)", "Field (PHRG, DWordAcc, NoLock, WriteAsZeros)",
         ] {
             #expect(words.contains(text), "\(text)")

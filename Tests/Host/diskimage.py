@@ -1,5 +1,7 @@
 """Disk images for the guests in the test host: an ext4 root file system with busybox, and a disk of known bytes."""
 import os
+import re
+import shutil
 import subprocess
 import tempfile
 
@@ -12,6 +14,7 @@ setsid cttyhack sh
 poweroff -f
 """
 ROOT_SIZE = "48M"
+TOOLS_SIZE = "128M"
 # Sector n holds the text "sector n" and blanks.
 DATA_SECTORS = 2048
 
@@ -34,6 +37,25 @@ def write_root(path):
             script.write(ROOT_INIT)
         os.chmod(init, 0o755)
         command = ["/sbin/mke2fs", "-q", "-t", "ext4", "-d", root, path, ROOT_SIZE]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def write_tools(path, programs):
+    """An ext4 file system with programs and the libraries they are linked with, each where it is here."""
+    with tempfile.TemporaryDirectory(prefix="testhost-tools-") as root:
+        files = {os.path.realpath(program): program for program in programs}
+        for program in programs:
+            listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+            for library in re.findall(r"(/\S+) \(0x", listing):
+                files[library] = library
+        for source, destination in files.items():
+            target = root + destination
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(source, target)
+            os.chmod(target, 0o755)
+        for folder in ("lib", "lib64", "usr/lib", "usr/bin"):
+            os.makedirs(os.path.join(root, folder), exist_ok=True)
+        command = ["/sbin/mke2fs", "-q", "-t", "ext4", "-d", root, path, TOOLS_SIZE]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 

@@ -27,7 +27,7 @@ poweroff -f
 # it goes on from the ext4 file system there instead.
 GUEST_INIT = PROLOGUE + b"""root=$(tr ' ' '\\n' </proc/cmdline | sed -n 's/^root=//p')
 if [ -n "$root" ]; then
-    mp virtio_pci virtio_blk crc32c_generic ext4 isofs
+    mp virtio_pci virtio_blk virtio_net virtio_rng button evdev crc32c_generic ext4 isofs
     while [ ! -b $root ]; do usleep 100000; done
     mount -t ext4 -o ro $root /mnt && exec switch_root /mnt /sbin/init
 fi

@@ -19,10 +19,13 @@ import diskimage
 import initramfs
 from kernel import Kernel
 
-HOST_MODULES = ["kvm_amd", "tun", "bridge"]
+HOST_MODULES = [
+    "kvm_amd", "tun", "bridge", "veth", "nf_tables", "nft_chain_nat", "nft_masq", "nft_ct", "nf_conntrack", "nft_limit",
+    "nft_meta_bridge", "vhost_net", "vhost_vsock", "sch_ingress", "cls_bpf", "act_gact", "virtio_pci", "virtio_blk",
+]
 GUEST_MODULES = [
     "virtio_pci", "virtio_rng", "virtio_blk", "virtio_net", "ext4", "crc32c_generic", "pvpanic_pci", "virtio_mem",
-    "isofs",
+    "isofs", "button", "evdev", "virtio_balloon", "virtio_console", "vmw_vsock_virtio_transport", "wdat_wdt",
 ]
 # What the machine prints before it runs the job; how long that may take (it takes 4 s), and how often it is tried.
 BOOTED = b"TESTHOST-BOOTED"
@@ -40,22 +43,25 @@ class TestHost:
 
     def __init__(self, cache, guest=False, modules=()):
         os.makedirs(cache, exist_ok=True)
+        self.cache = cache
         self.kernel = Kernel(cache)
         self.modules = HOST_MODULES + list(modules)
         self.guest = guest
 
-    def run(self, job, programs=(), files=(), timeout=120, processors=2, memory=2048, output=sys.stdout.buffer):
-        """Runs the job; its exit status. All that the machine prints goes to `output` (a binary stream) as it comes."""
+    def run(self, job, programs=(), files=(), timeout=120, processors=2, memory=2048, output=sys.stdout.buffer,
+            guest_programs=(), disk=None):
+        """Runs the job; its exit status. All that the machine prints goes to `output` (a binary stream) as it comes.
+        The guests in it get `guest_programs`; `disk` is a raw image, its /dev/vda, which is not written."""
         with tempfile.TemporaryDirectory(prefix="testhost-") as folder:
             contents = [*files, (job, "/job", 0o755)]
             if self.guest:
                 initrd = os.path.join(folder, "guest.cpio")
-                initramfs.write(initrd, self.kernel, initramfs.GUEST_INIT, GUEST_MODULES)
-                disk, data = os.path.join(folder, "root.img"), os.path.join(folder, "data.img")
-                diskimage.write_root(disk)
+                initramfs.write(initrd, self.kernel, initramfs.GUEST_INIT, GUEST_MODULES, programs=guest_programs)
+                root, data = os.path.join(folder, "root.img"), os.path.join(folder, "data.img")
+                diskimage.write_root(root)
                 diskimage.write_data(data)
                 contents += [
-                    (disk, "/guest/root.img", 0o644),
+                    (root, "/guest/root.img", 0o644),
                     (data, "/guest/data.img", 0o644),
                     (self.kernel.elf, "/guest/vmlinux", 0o644),
                     (self.kernel.bzimage, "/guest/bzImage", 0o644),
@@ -73,6 +79,8 @@ class TestHost:
                 "-append", "console=ttyS0 panic=-1 quiet",
             ]
             # fmt: on
+            if disk:
+                command += ["-drive", f"if=virtio,format=raw,readonly=on,file={disk}"]
             # On a busy machine the outer kernel now and then hangs while it calibrates its clocks, before its first
             # line. That says nothing about the job, which has not begun: such a boot is given up and made again.
             for _ in range(BOOTS - 1):

@@ -1,5 +1,6 @@
 import BlockStorage
 import BootLoader
+import DeviceSources
 import EmbeddedHypervisor
 import Glibc
 import HypercallABI
@@ -50,17 +51,17 @@ struct HotplugTests {
         let disk = DiskSource(id: "data", path: image.path)
         let (machine, observer) = try makeMachine()
         for round in 1...20 {
-            try machine.attach(disk)
+            try machine.attach(.disk(disk))
             // The same again is what holds already; another one of its name is not.
-            try machine.attach(disk)
-            #expect(throws: MachineError.self) { try machine.attach(DiskSource(id: "data", path: "/none")) }
-            #expect(machine.attachedDisks == [disk])
+            try machine.attach(.disk(disk))
+            #expect(throws: MachineError.self) { try machine.attach(.disk(DiskSource(id: "data", path: "/none"))) }
+            #expect(machine.attachedDevices == [.disk(disk)])
             #expect(!image.isFree)
-            #expect(machine.detach("data", force: true))
+            #expect(machine.detach(.disk("data"), force: true))
             #expect(observer.waitForEjections(round) == Array(repeating: "data", count: round))
-            #expect(image.isFree && machine.attachedDisks.isEmpty)
+            #expect(image.isFree && machine.attachedDevices.isEmpty)
         }
-        #expect(!machine.detach("data", force: true))
+        #expect(!machine.detach(.disk("data"), force: true))
         machine.stop()
         #expect(observer.waitForEnd() == .stopped)
     }
@@ -73,7 +74,7 @@ struct HotplugTests {
             (DiskSource(id: "x", path: image.path), "in use"),
         ] {
             do {
-                try machine.attach(source)
+                try machine.attach(.disk(source))
                 Issue.record("\(source) was attached")
             } catch {
                 #expect("\(error)".contains(fragment), "\(error)")
@@ -81,11 +82,11 @@ struct HotplugTests {
         }
         let images = try (1...15).map { _ in try Image() }
         for (index, image) in images.enumerated() {
-            try machine.attach(DiskSource(id: "d\(index)", path: image.path))
+            try machine.attach(.disk(DiskSource(id: "d\(index)", path: image.path)))
         }
         let one = try Image()
-        #expect(throws: MachineError.self) { try machine.attach(DiskSource(id: "x", path: one.path)) }
-        #expect(one.isFree && machine.attachedDisks.count == 16)
+        #expect(throws: MachineError.self) { try machine.attach(.disk(DiskSource(id: "x", path: one.path))) }
+        #expect(one.isFree && machine.attachedDevices.count == 16)
         machine.stop()
         #expect(observer.waitForEnd() == .stopped)
     }
@@ -94,25 +95,25 @@ struct HotplugTests {
         let image = try Image()
         let disk = DiskSource(id: "data", path: image.path)
         let (machine, observer) = try makeMachine([disk])
-        #expect(machine.detach("data", force: false))
+        #expect(machine.detach(.disk("data"), force: false))
         // Twice is once.
-        #expect(machine.detach("data", force: false))
+        #expect(machine.detach(.disk("data"), force: false))
         usleep(100_000)
-        #expect(machine.attachedDisks == [disk] && !image.isFree && observer.ejected.isEmpty)
-        #expect(throws: MachineError.self, "it is still going") { try machine.attach(disk) }
-        #expect(machine.keep("data"))
-        try machine.attach(disk)
+        #expect(machine.attachedDevices == [.disk(disk)] && !image.isFree && observer.ejected.isEmpty)
+        #expect(throws: MachineError.self, "it is still going") { try machine.attach(.disk(disk)) }
+        #expect(machine.keep(.disk("data")))
+        try machine.attach(.disk(disk))
         // Kept: it is there after a reset.
         machine.reset()
         #expect(observer.waitForResets(1) && observer.waitForConsole("ready> ", after: observer.consoleCount))
-        #expect(machine.attachedDisks == [disk] && observer.ejected.isEmpty)
+        #expect(machine.attachedDevices == [.disk(disk)] && observer.ejected.isEmpty)
         // Under detach: it goes with the reset.
-        #expect(machine.detach("data", force: false))
+        #expect(machine.detach(.disk("data"), force: false))
         machine.reset()
         #expect(observer.waitForEjections(1) == ["data"])
-        #expect(image.isFree && machine.attachedDisks.isEmpty)
-        #expect(!machine.keep("data"))
-        try machine.attach(disk)
+        #expect(image.isFree && machine.attachedDevices.isEmpty)
+        #expect(!machine.keep(.disk("data")))
+        try machine.attach(.disk(disk))
         machine.stop()
         #expect(observer.waitForEnd() == .stopped)
     }
@@ -120,9 +121,9 @@ struct HotplugTests {
     @Test func limitsChange() throws {
         let image = try Image()
         let (machine, observer) = try makeMachine([DiskSource(id: "data", path: image.path)])
-        let limit = DiskSource.RateLimit(operationsPerSecond: 7)
-        #expect(machine.limit("data", limit) && !machine.limit("none", limit))
-        #expect(machine.attachedDisks.first?.rateLimit == limit)
+        let limit = DeviceLimit(bytesPerSecond: nil, operationsPerSecond: 7)
+        #expect(machine.limit(.disk("data"), limit) && !machine.limit(.disk("none"), limit))
+        #expect(machine.attachedDevices.first?.limit == limit)
         machine.stop()
         #expect(observer.waitForEnd() == .stopped)
     }
@@ -135,17 +136,17 @@ struct HotplugTests {
             let path = image.path
             return try SystemThread(name: "client \(index)") {
                 for round in 0..<40 {
-                    try? machine.attach(DiskSource(id: "d\(index)", path: path))
-                    _ = machine.detach("d\(index)", force: round % 3 != 0)
+                    try? machine.attach(.disk(DiskSource(id: "d\(index)", path: path)))
+                    _ = machine.detach(.disk("d\(index)"), force: round % 3 != 0)
                     if round % 10 == index { machine.reset() }
                 }
             }
         }
         for thread in threads { thread.join() }
-        for index in 0..<3 { _ = machine.detach("d\(index)", force: true) }
+        for index in 0..<3 { _ = machine.detach(.disk("d\(index)"), force: true) }
         let deadline = monotonicNanoseconds() + 30_000_000_000
-        while !machine.attachedDisks.isEmpty, monotonicNanoseconds() < deadline { usleep(10_000) }
-        #expect(machine.attachedDisks.isEmpty)
+        while !machine.attachedDevices.isEmpty, monotonicNanoseconds() < deadline { usleep(10_000) }
+        #expect(machine.attachedDevices.isEmpty)
         for image in images { #expect(image.isFree) }
         machine.stop()
         #expect(observer.waitForEnd() == .stopped)

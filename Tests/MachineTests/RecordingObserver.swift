@@ -1,3 +1,4 @@
+import DeviceSources
 import Hypervisor
 import LinuxSystem
 import VirtualMachine
@@ -23,11 +24,11 @@ final class RecordingObserver: MachineObserver {
     func machineDidStart(vp: Int, thread: Int32) { record.withLock { $0.threads[vp] = thread } }
     func machineDidExit(vp: Int, reason: ExitReason) { record.withLock { $0.exits[reason, default: 0] += 1 } }
 
-    func machineDidEject(disk id: String) { record.withLock { $0.ejected.append(id) } }
+    func machineDidEject(_ device: DeviceName) { record.withLock { $0.ejected.append(device.id) } }
 
     var ejected: [String] { record.withLock { $0.ejected } }
 
-    /// Waits until so many disks are gone; all that are, where they do not come.
+    /// Waits until so many devices are gone; all that are, where they do not come.
     func waitForEjections(_ count: Int) -> [String] {
         record.wait(until: monotonicNanoseconds() + Self.limit) { $0.ejected.count >= count ? $0.ejected : nil }
             ?? ejected

@@ -1,4 +1,5 @@
 import BlockStorage
+import DeviceSources
 import ManagementService
 import PartitionManager
 import Synchronization
@@ -26,12 +27,12 @@ import Testing
         let service = try await bench.serve()
         try await service.make("a")
         for _ in 0..<3 {
-            let attach = try await service.attachDisk(Self.data, to: "a")
-            #expect(attach.verb == .attachDisk && attach.disk == "data")
+            let attach = try await service.attach(.disk(Self.data), to: "a")
+            #expect(attach.verb == .attachDisk && attach.device == .disk("data"))
             #expect(try await end(attach, service).status == .succeeded)
             #expect(try disks(service) == ["data"])
-            #expect(try guest(bench, service).disks == [Self.data])
-            let detach = try await service.detachDisk("data", of: "a", force: false, timeout: nil)
+            #expect(try guest(bench, service).devices == [.disk(Self.data)])
+            let detach = try await service.detach(.disk("data"), of: "a", force: false, timeout: nil)
             #expect(try await end(detach, service).status == .succeeded)
             #expect(try disks(service).isEmpty)
         }
@@ -41,16 +42,16 @@ import Testing
 
     @Test func aGuestThatDoesNotAnswerKeepsItsDisk() async throws {
         let bench = Bench()
-        bench.world.behaviour.withLock { $0.ejectsDisks = false }
+        bench.world.behaviour.withLock { $0.ejectsDevices = false }
         let service = try await bench.serve()
         try await service.make("a")
-        _ = try await end(try await service.attachDisk(Self.data, to: "a"), service)
-        let detach = try await service.detachDisk("data", of: "a", force: false, timeout: 0.2)
+        _ = try await end(try await service.attach(.disk(Self.data), to: "a"), service)
+        let detach = try await service.detach(.disk("data"), of: "a", force: false, timeout: 0.2)
         #expect(detach.status == .running)
         // Twice at once, and an id that is still going.
-        let twice = await refusal { _ = try await service.detachDisk("data", of: "a", force: false, timeout: nil) }
+        let twice = await refusal { _ = try await service.detach(.disk("data"), of: "a", force: false, timeout: nil) }
         #expect(twice?.kind == .operationConflict && twice?.detail.contains("disk 'data'") == true)
-        let again = await refusal { _ = try await service.attachDisk(Self.data, to: "a") }
+        let again = await refusal { _ = try await service.attach(.disk(Self.data), to: "a") }
         #expect(again?.kind == .operationConflict || again?.kind == .alreadyExists)
         let ended = try await end(detach, service)
         #expect(ended.status == .failed && ended.error?.kind == .deadlineExceeded)
@@ -58,23 +59,23 @@ import Testing
         #expect(try disks(service) == ["data"] && service.vm("a").state == .running)
         #expect(try guest(bench, service).commands.suffix(2) == ["detach", "keep"])
         // It ejects after all, when nobody asks any more.
-        try guest(bench, service).eject("data")
+        try guest(bench, service).eject(.disk("data"))
         #expect(await eventually { (try? disks(service).isEmpty) == true })
         await service.shutdown()
     }
 
     @Test func forceEndsADetachThatWaits() async throws {
         let bench = Bench()
-        bench.world.behaviour.withLock { $0.ejectsDisks = false }
+        bench.world.behaviour.withLock { $0.ejectsDevices = false }
         let service = try await bench.serve()
         try await service.make("a")
-        _ = try await end(try await service.attachDisk(Self.data, to: "a"), service)
-        let detach = try await service.detachDisk("data", of: "a", force: false, timeout: 60)
-        let forced = try await service.detachDisk("data", of: "a", force: true, timeout: nil)
+        _ = try await end(try await service.attach(.disk(Self.data), to: "a"), service)
+        let detach = try await service.detach(.disk("data"), of: "a", force: false, timeout: 60)
+        let forced = try await service.detach(.disk("data"), of: "a", force: true, timeout: nil)
         #expect(try await end(detach, service).error?.kind == .wrongState)
         #expect(try await end(forced, service).status == .succeeded)
         #expect(try disks(service).isEmpty)
-        let gone = await refusal { _ = try await service.detachDisk("data", of: "a", force: true, timeout: nil) }
+        let gone = await refusal { _ = try await service.detach(.disk("data"), of: "a", force: true, timeout: nil) }
         #expect(gone?.kind == .notFound)
         await service.shutdown()
     }
@@ -83,14 +84,14 @@ import Testing
         let bench = Bench()
         let service = try await bench.serve()
         try await service.make("a", in: .stopped)
-        #expect(try await service.attachDisk(Self.data, to: "a").status == .succeeded)
-        let twice = await refusal { _ = try await service.attachDisk(Self.data, to: "a") }
+        #expect(try await service.attach(.disk(Self.data), to: "a").status == .succeeded)
+        let twice = await refusal { _ = try await service.attach(.disk(Self.data), to: "a") }
         #expect(twice?.kind == .alreadyExists && twice?.field == "/id")
         var other = Self.data
         other.id = "other"
-        let shared = await refusal { _ = try await service.attachDisk(other, to: "a") }
+        let shared = await refusal { _ = try await service.attach(.disk(other), to: "a") }
         #expect(shared?.kind == .wrongState && shared?.field == "/path")
-        #expect(try await service.detachDisk("data", of: "a", force: false, timeout: nil).status == .succeeded)
+        #expect(try await service.detach(.disk("data"), of: "a", force: false, timeout: nil).status == .succeeded)
         #expect(try disks(service).isEmpty)
         await service.shutdown()
     }
@@ -100,7 +101,7 @@ import Testing
         bench.world.behaviour.withLock { $0.failing = ["attach"] }
         let service = try await bench.serve()
         try await service.make("a")
-        let ended = try await end(try await service.attachDisk(Self.data, to: "a"), service)
+        let ended = try await end(try await service.attach(.disk(Self.data), to: "a"), service)
         #expect(ended.status == .failed && ended.error?.kind == .guestFailed)
         #expect(try disks(service).isEmpty)
         // A worker that took it too late must not keep it.
@@ -112,28 +113,28 @@ import Testing
         let bench = Bench()
         let service = try await bench.serve()
         try await service.make("a", in: .paused)
-        _ = try await end(try await service.attachDisk(Self.data, to: "a"), service)
-        let refused = await refusal { _ = try await service.detachDisk("data", of: "a", force: false, timeout: nil) }
+        _ = try await end(try await service.attach(.disk(Self.data), to: "a"), service)
+        let refused = await refusal { _ = try await service.detach(.disk("data"), of: "a", force: false, timeout: nil) }
         #expect(refused?.kind == .wrongState && refused?.detail.contains("resume") == true)
-        let forced = try await service.detachDisk("data", of: "a", force: true, timeout: nil)
+        let forced = try await service.detach(.disk("data"), of: "a", force: true, timeout: nil)
         #expect(try await end(forced, service).status == .succeeded)
         await service.shutdown()
     }
 
     @Test func theGuestsEndTakesTheDiskAlong() async throws {
         let bench = Bench()
-        bench.world.behaviour.withLock { $0.ejectsDisks = false }
+        bench.world.behaviour.withLock { $0.ejectsDevices = false }
         let service = try await bench.serve()
         try await service.make("a")
-        _ = try await end(try await service.attachDisk(Self.data, to: "a"), service)
-        let detach = try await service.detachDisk("data", of: "a", force: false, timeout: 60)
+        _ = try await end(try await service.attach(.disk(Self.data), to: "a"), service)
+        let detach = try await service.detach(.disk("data"), of: "a", force: false, timeout: 60)
         try guest(bench, service).end(.poweredOff)
         #expect(try await end(detach, service).status == .succeeded)
         #expect(try disks(service).isEmpty && service.vm("a").state == .stopped)
         // Stop is stronger, and leaves the disk where it was.
         try await service.run(.start, "a")
-        _ = try await end(try await service.attachDisk(Self.data, to: "a"), service)
-        let waiting = try await service.detachDisk("data", of: "a", force: false, timeout: 60)
+        _ = try await end(try await service.attach(.disk(Self.data), to: "a"), service)
+        let waiting = try await service.detach(.disk("data"), of: "a", force: false, timeout: 60)
         #expect(try await service.run(.stop, "a").status == .succeeded)
         #expect(try await end(waiting, service).error?.kind == .wrongState)
         #expect(try disks(service) == ["data"])
@@ -144,13 +145,15 @@ import Testing
         let bench = Bench()
         let service = try await bench.serve()
         try await service.make("a")
-        _ = try await end(try await service.attachDisk(Self.data, to: "a"), service)
-        let limit = DiskSource.RateLimit(operationsPerSecond: 10)
-        #expect(try await service.limitDisk("data", of: "a", limit).rateLimit == limit)
-        #expect(try guest(bench, service).disks.first?.rateLimit == limit)
-        let low = await refusal { _ = try await service.limitDisk("data", of: "a", .init(bytesPerSecond: 1)) }
+        _ = try await end(try await service.attach(.disk(Self.data), to: "a"), service)
+        let limit = DeviceLimit(bytesPerSecond: nil, operationsPerSecond: 10)
+        #expect(try await service.limit(.disk("data"), of: "a", limit).limit == limit)
+        #expect(try guest(bench, service).devices.first?.limit == limit)
+        let low = await refusal {
+            _ = try await service.limit(.disk("data"), of: "a", .init(bytesPerSecond: 1, operationsPerSecond: nil))
+        }
         #expect(low?.kind == .invalidArgument && low?.field == "/rateLimit/bytesPerSecond")
-        let none = await refusal { _ = try await service.limitDisk("none", of: "a", nil) }
+        let none = await refusal { _ = try await service.limit(.disk("none"), of: "a", nil) }
         #expect(none?.kind == .notFound)
         await service.shutdown()
     }
@@ -159,14 +162,14 @@ import Testing
 
     @Test func theNextServerGoesOnWithADetach() async throws {
         let bench = Bench()
-        bench.world.behaviour.withLock { $0.ejectsDisks = false }
+        bench.world.behaviour.withLock { $0.ejectsDevices = false }
         let first = try await bench.serve()
         try await first.make("a")
-        _ = try await end(try await first.attachDisk(Self.data, to: "a"), first)
-        let detach = try await first.detachDisk("data", of: "a", force: false, timeout: 60)
+        _ = try await end(try await first.attach(.disk(Self.data), to: "a"), first)
+        let detach = try await first.detach(.disk("data"), of: "a", force: false, timeout: 60)
         let living = try guest(bench, first)
         await first.abandon()
-        bench.world.behaviour.withLock { $0.ejectsDisks = true }
+        bench.world.behaviour.withLock { $0.ejectsDevices = true }
         let second = try await bench.serve()
         #expect(try await end(detach, second).status == .succeeded)
         #expect(living.commands.filter { $0 == "detach" }.count == 2)
@@ -176,16 +179,16 @@ import Testing
 
     @Test func whatTheGuestEjectedMeanwhileIsGone() async throws {
         let bench = Bench()
-        bench.world.behaviour.withLock { $0.ejectsDisks = false }
+        bench.world.behaviour.withLock { $0.ejectsDevices = false }
         let first = try await bench.serve()
         try await first.make("a")
-        _ = try await end(try await first.attachDisk(Self.data, to: "a"), first)
-        _ = try await end(try await first.attachDisk(DiskSource(id: "more", path: "/m"), to: "a"), first)
-        let detach = try await first.detachDisk("data", of: "a", force: false, timeout: 60)
+        _ = try await end(try await first.attach(.disk(Self.data), to: "a"), first)
+        _ = try await end(try await first.attach(.disk(DiskSource(id: "more", path: "/m")), to: "a"), first)
+        let detach = try await first.detach(.disk("data"), of: "a", force: false, timeout: 60)
         let living = try guest(bench, first)
         await first.abandon()
-        living.eject("data")
-        living.eject("more")
+        living.eject(.disk("data"))
+        living.eject(.disk("more"))
         let second = try await bench.serve()
         #expect(try await end(detach, second).status == .succeeded)
         #expect(await eventually { (try? disks(second).isEmpty) == true })
@@ -197,7 +200,7 @@ import Testing
         bench.world.behaviour.withLock { $0.hanging = ["attach"] }
         let first = try await bench.serve()
         try await first.make("a")
-        let attach = try await first.attachDisk(Self.data, to: "a")
+        let attach = try await first.attach(.disk(Self.data), to: "a")
         #expect(attach.status == .running)
         let living = try guest(bench, first)
         #expect(await eventually { living.commands.contains("attach") })
@@ -216,9 +219,9 @@ import Testing
         try await first.make("a")
         let living = try guest(bench, first)
         await first.abandon()
-        try await living.attachDisk(Self.data)
+        try await living.attach(.disk(Self.data))
         let second = try await bench.serve()
-        #expect(await eventually { living.disks.isEmpty })
+        #expect(await eventually { living.devices.isEmpty })
         #expect(try disks(second).isEmpty)
         await second.shutdown()
     }

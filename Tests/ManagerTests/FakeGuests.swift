@@ -1,4 +1,4 @@
-import BlockStorage
+import DeviceSources
 import Hypervisor
 import PartitionManager
 import Synchronization
@@ -12,22 +12,27 @@ final class FakeGuest: GuestDriver {
         var commands: [String] = []
         var end: GuestEnd?
         var typed: [UInt8] = []
-        var disks: [DiskSource] = []
+        var devices: [DeviceSource] = []
     }
 
     let runID: String
     let partitionID: UInt64
+    let maximumVPCount: Int?
     private let world: FakeWorld
     private let state = Mutex(State())
 
     init(_ launch: GuestLaunch, _ world: FakeWorld) {
         runID = launch.runID
         partitionID = launch.partitionID
+        maximumVPCount = launch.maximumVPCount
         self.world = world
-        state.withLock { $0.disks = launch.disks }
+        state.withLock { state in
+            state.devices = launch.disks.map(DeviceSource.disk)
+            state.devices += launch.networkInterfaces.map(DeviceSource.networkInterface)
+        }
     }
 
-    var disks: [DiskSource] { state.withLock { $0.disks } }
+    var devices: [DeviceSource] { state.withLock { $0.devices } }
 
     var isPaused: Bool { state.withLock { $0.isPaused } }
     var commands: [String] { state.withLock { $0.commands } }
@@ -67,35 +72,46 @@ final class FakeGuest: GuestDriver {
         try await command("stop")
         if world.behaviour.withLock({ $0.answersStop }) { end(.stopped) }
     }
+    func setBalloon(size: UInt64, statisticsInterval: Int) async throws(GuestError) {
+        try await command("balloon \(size) every \(statisticsInterval)")
+    }
+    func setProcessors(count: Int) async throws(GuestError) {
+        try await command("processors \(count)")
+        emit(.processors(count))
+    }
     func setMemory(size: UInt64) async throws(GuestError) { try await command("memory \(size)") }
     func writeConsole(_ bytes: [UInt8]) async throws(GuestError) -> Int {
         state.withLock { $0.typed += bytes }
         emit(.consoleAdvanced)
         return bytes.count
     }
-    func attachDisk(_ disk: DiskSource) async throws(GuestError) {
-        try await command("attach") { $0.disks.append(disk) }
+    func attach(_ device: DeviceSource) async throws(GuestError) {
+        try await command("attach") { $0.devices.append(device) }
     }
-    func detachDisk(_ id: String, force: Bool) async throws(GuestError) {
+    func detach(_ device: DeviceName, force: Bool) async throws(GuestError) {
         try await command(force ? "unplug" : "detach")
-        if force || world.behaviour.withLock({ $0.ejectsDisks }) { eject(id) }
+        if force || world.behaviour.withLock({ $0.ejectsDevices }) { eject(device) }
     }
-    func keepDisk(_ id: String) async throws(GuestError) {
+    func keep(_ device: DeviceName) async throws(GuestError) {
         try await command("keep")
-        if !disks.contains(where: { $0.id == id }) { throw GuestError("there is no disk") }
+        if !devices.contains(where: { $0.name == device }) { throw GuestError("there is no such device") }
     }
-    func limitDisk(_ id: String, _ limit: DiskSource.RateLimit?) async throws(GuestError) {
+    func limit(_ device: DeviceName, _ limit: DeviceLimit?) async throws(GuestError) {
         try await command("limit") { state in
-            for index in state.disks.indices where state.disks[index].id == id { state.disks[index].rateLimit = limit }
+            for index in state.devices.indices where state.devices[index].name == device {
+                state.devices[index].limit = limit
+            }
         }
     }
     /// As the guest does it by itself.
-    func eject(_ id: String) {
-        state.withLock { $0.disks.removeAll { $0.id == id } }
-        emit(.diskEjected(id))
+    func eject(_ device: DeviceName) {
+        state.withLock { $0.devices.removeAll { $0.name == device } }
+        emit(.ejected(device))
     }
     /// As a worker does whenever it is spoken to anew.
-    func tellDisks() { emit(.disks(disks)) }
+    func tellDevices() {
+        for kind in DeviceKind.allCases { emit(.devices(kind, devices.filter { $0.name.kind == kind })) }
+    }
     func statistics() -> GuestStatistics {
         var statistics = GuestStatistics()
         statistics.consoleBytes = UInt64(typed.count)
@@ -109,7 +125,7 @@ final class FakeWorld: GuestLauncher {
     struct Behaviour {
         var answersPowerButton = true
         var answersStop = true
-        var ejectsDisks = true
+        var ejectsDevices = true
         var failing: Set<String> = []
         var hanging: Set<String> = []
         var launchFailure: GuestFailure?
@@ -161,7 +177,7 @@ final class FakeWorld: GuestLauncher {
         }
         if let end = guest.ended { return .ended(end) }
         guest.listen(events)
-        guest.tellDisks()
+        guest.tellDevices()
         return .running(guest, isPaused: guest.isPaused)
     }
 }

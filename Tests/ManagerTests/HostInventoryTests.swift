@@ -47,4 +47,45 @@ import Testing
         let host = HostInventory().read()
         #expect(host.memoryTotal > 0 && host.memoryAvailable > 0 && host.hostname != "unknown")
     }
+
+    @Test func topologyByNodes() throws {
+        try put("/proc/meminfo", "MemTotal: 16384 kB\nMemAvailable: 8192 kB\n")
+        try put("/sys/devices/system/cpu/online", "0-3\n")
+        // A kernel without NUMA tells of no nodes.
+        #expect(
+            HostInventory(root: root.path).topology()
+                == HostTopology(
+                    processors: IndexList([0, 1, 2, 3]),
+                    nodes: [
+                        .init(
+                            id: 0, processors: IndexList([0, 1, 2, 3]), memoryTotal: 16 << 20, memoryFree: 8 << 20,
+                            hugePages: [], distances: [10])
+                    ], hugePages: []))
+        let nodes = "/sys/devices/system/node"
+        try put(nodes + "/online", "0,2\n")
+        try put(nodes + "/node0/cpulist", "0-3\n")
+        try put(nodes + "/node0/meminfo", "Node 0 MemTotal:   4096 kB\nNode 0 MemFree:  1024 kB\n")
+        try put(nodes + "/node0/distance", "10 21\n")
+        try put(nodes + "/node0/hugepages/hugepages-2048kB/nr_hugepages", "8\n")
+        try put(nodes + "/node0/hugepages/hugepages-2048kB/free_hugepages", "5\n")
+        // Memory alone.
+        try put(nodes + "/node2/cpulist", "\n")
+        try put(nodes + "/node2/meminfo", "Node 2 MemTotal:   8192 kB\nNode 2 MemFree:  8192 kB\n")
+        try put(nodes + "/node2/distance", "21 10\n")
+        try put("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "8\n")
+        try put("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "5\n")
+        try put("/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages", "2\n")
+        #expect(
+            HostInventory(root: root.path).topology()
+                == HostTopology(
+                    processors: IndexList([0, 1, 2, 3]),
+                    nodes: [
+                        .init(
+                            id: 0, processors: IndexList([0, 1, 2, 3]), memoryTotal: 4 << 20, memoryFree: 1 << 20,
+                            hugePages: [.init(pageSize: 2 << 20, total: 8, free: 5)], distances: [10, 21]),
+                        .init(
+                            id: 2, processors: IndexList([]), memoryTotal: 8 << 20, memoryFree: 8 << 20, hugePages: [],
+                            distances: [21, 10]),
+                    ], hugePages: [.init(pageSize: 2 << 20, total: 8, free: 3)]))
+    }
 }

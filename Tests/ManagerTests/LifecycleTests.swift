@@ -13,13 +13,14 @@ import Testing
             [
                 "start": "holds", "stop": "proceed", "shutdown": "proceed", "pause": "proceed", "resume": "holds",
                 "reset": "proceed", "attachDisk": "proceed", "detachDisk": "proceed",
+                "attachNetworkInterface": "proceed", "detachNetworkInterface": "proceed",
             ]
         ),
         (
             .paused,
             [
                 "stop": "proceed", "pause": "holds", "resume": "proceed", "attachDisk": "proceed",
-                "detachDisk": "proceed",
+                "detachDisk": "proceed", "attachNetworkInterface": "proceed", "detachNetworkInterface": "proceed",
             ]
         ),
         (.stopped, ["start": "proceed", "stop": "holds", "shutdown": "holds"]),

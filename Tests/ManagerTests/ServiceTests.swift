@@ -283,4 +283,49 @@ private final class Flag: Sendable {
         #expect(try second.vm("a").bootMemory == 64 * mebibyte)
         await second.shutdown()
     }
+
+    /// Processors that come and go: what is refused, what is told to the guest, and what the guest tells.
+    @Test func processorsComeAndGo() async throws {
+        let bench = Bench()
+        let first = try await bench.serve()
+        var wanted = specification("a")
+        wanted.vpCount = 2
+        for maximum in [1, 255, 0, -1] {
+            wanted.vpMaximum = maximum
+            let wrong = wanted
+            #expect(await refusal { _ = try await first.createVM(wrong, validateOnly: false) }?.field == "/vps/maximum")
+        }
+        wanted.vpMaximum = 4
+        _ = try await first.createVM(wanted, validateOnly: false)
+        func change(_ service: ManagementService, _ count: Int) async throws {
+            var patch = VMPatch()
+            patch.vpCount = count
+            _ = try await service.updateVM("a", patch, ifRevision: nil)
+        }
+        try await first.run(.start, "a")
+        let guest = try #require(bench.world.guest(partition: 2))
+        #expect(guest.maximumVPCount == 4)
+        for count in [0, 5] { #expect(await refusal { try await change(first, count) }?.kind == .invalidArgument) }
+        #expect(guest.commands.isEmpty)
+        try await change(first, 4)
+        #expect(guest.commands == ["processors 4"])
+        #expect(await eventually { (try? first.vm("a").presentVPs) == 4 })
+        try await change(first, 1)
+        #expect(await eventually { (try? first.vm("a").presentVPs) == 1 })
+        #expect(first.events(after: 0, limit: 100).map(\.type).contains("vm.processors-changed"))
+        // The maximum itself is the machine's.
+        var patch = VMPatch()
+        patch.vpMaximum = .some(8)
+        let fixed = patch
+        #expect(await refusal { _ = try await first.updateVM("a", fixed, ifRevision: nil) }?.field == "/vps/maximum")
+        await first.abandon()
+
+        let second = try await bench.serve()
+        #expect(guest.commands.last == "processors 1" && guest.commands.count == 3, "told again by the next server")
+        bench.world.behaviour.withLock { $0.failing = ["processors 3"] }
+        #expect(await refusal { try await change(second, 3) }?.field == "/vps/count")
+        try await second.run(.stop, "a")
+        #expect(try second.vm("a").presentVPs == nil)
+        await second.shutdown()
+    }
 }

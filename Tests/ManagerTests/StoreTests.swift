@@ -1,3 +1,4 @@
+import DeviceSources
 import Glibc
 import Hypervisor
 import ManagementService
@@ -12,7 +13,7 @@ import Testing
         let (store, state) = try StateStore.open(directory: directory.path)
         #expect(state.installID.count == 32 && state.lastPartitionID == 1 && state.vms.isEmpty)
         #expect(try await store.number("PRAGMA synchronous") == 2)
-        #expect(try await store.number("PRAGMA user_version") == 4)
+        #expect(try await store.number("PRAGMA user_version") == 5)
         #expect(try await store.number("PRAGMA application_id") == 0x6876_7274)
         let mode = Mutex("")
         try await store.write { transaction throws(StoreError) in
@@ -33,6 +34,7 @@ import Testing
         try await first.write { transaction throws(StoreError) in
             try transaction.database.execute(
                 """
+                DROP TABLE networks;
                 DROP TABLE volumes;
                 DROP TABLE images;
                 ALTER TABLE operations DROP COLUMN image_id;
@@ -55,7 +57,7 @@ import Testing
         let old = try #require(state.vms.first)
         #expect(old.id == "old" && old.specification.vpCount == 2 && old.revision == 3)
         #expect(old.restarts == RestartState() && old.specification.restart == RestartPolicy())
-        #expect(try await second.number("PRAGMA user_version") == 4)
+        #expect(try await second.number("PRAGMA user_version") == 5)
         await second.close()
     }
 
@@ -84,10 +86,10 @@ import Testing
         let stored = full
         var operation = StoredOperation(
             resource: OperationResource(
-                id: "op-1", verb: .shutdown, vmID: "full", status: .failed,
+                id: "op-1", verb: .detachNetworkInterface, vmID: "full", status: .failed,
                 error: ServiceError(.deadlineExceeded, "too late", field: "/f", expected: "e"), createdAt: 1,
                 endedAt: 2), timeout: 1.5)
-        operation.resource.disk = "data"
+        operation.resource.device = .networkInterface("data")
         operation.isForced = true
         let (store, _) = try StateStore.open(directory: directory.path)
         try await store.write { [operation] transaction throws(StoreError) in

@@ -34,17 +34,21 @@ struct Bench {
     let directory = TemporaryDirectory()
     var world = FakeWorld()
     var badImages: @Sendable (BootSource) -> BootError? = { _ in nil }
+    /// Stands before `/proc` and `/sys`.
+    var hostRoot = ""
 
     var configuration: ServiceConfiguration {
         var manager = ManagerConfiguration(
             stateDirectory: directory.path + "/state", runDirectory: directory.path + "/run")
         manager.stopTimeout = 0.3
-        return ServiceConfiguration(
+        var service = ServiceConfiguration(
             manager: manager,
             hypervisor: HypervisorResource(
                 kind: world.hypervisor.kind.rawValue, detail: world.hypervisor.detail, isEmulated: false,
                 isSimulated: world.hypervisor.isSimulated, requested: "auto", reason: "a test"),
             version: "test")
+        service.hostRoot = hostRoot
+        return service
     }
 
     /// A server whose guests have not been looked for.

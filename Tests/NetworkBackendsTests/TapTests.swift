@@ -52,6 +52,63 @@ struct TapTests {
         }
     }
 
+    private struct Settings: Equatable {
+        var mtu: Int
+        var bridge: String?
+        var isUp: Bool
+
+        init(_ mtu: Int, bridge: String? = nil, isUp: Bool = true) {
+            (self.mtu, self.bridge, self.isUp) = (mtu, bridge, isUp)
+        }
+
+        init(of name: String) throws {
+            let interface = try HostInterface(name)
+            self.init(try interface.mtu, bridge: interface.bridge, isUp: try interface.isUp)
+        }
+    }
+
+    @Test("a tap that was there gets back what it had, whether it could be used or not")
+    func restores() throws {
+        try OwnNetwork.run {
+            // Another user of a tap with several queues keeps it.
+            let keeper = try TapDevice(.init(name: "t0"), mtu: 1300, queues: 2)
+            try OwnNetwork.makeBridge("b0", mtu: 1400)
+            try HostInterface("t0").setUp(false)
+            let before = Settings(1300, isUp: false)
+            #expect(try Settings(of: "t0") == before)
+            // The step after that of the MTU fails: a tap is no bridge.
+            let error = #expect(throws: NetworkError.self) {
+                _ = try TapDevice(.init(name: "t0", bridge: "t0"), mtu: 9000, queues: 2)
+            }
+            #expect(error?.description.contains("can't be made a port") == true)
+            #expect(try Settings(of: "t0") == before)
+            do {
+                let tap = try TapDevice(.init(name: "t0"), mtu: 1350, queues: 2)
+                #expect(try tap.mtu == 1350 && Settings(of: "t0") == Settings(1350))
+            }
+            #expect(try Settings(of: "t0") == before)
+            #expect(keeper.name == "t0")
+        }
+    }
+
+    @Test("a tap goes back to the bridge that it was a port of")
+    func restoresBridges() throws {
+        try OwnNetwork.run {
+            try OwnNetwork.makeBridge("b0", mtu: 1400)
+            try OwnNetwork.makeBridge("b1", mtu: 1400)
+            let keeper = try TapDevice(.init(name: "t0"), mtu: 1400, queues: 2)
+            for bridge in [nil, "b1"] {
+                try HostInterface("t0").join(bridge: bridge)
+                do {
+                    let tap = try TapDevice(.init(name: "t0", bridge: "b0"), queues: 2)
+                    #expect(try Settings(of: tap.name) == Settings(1400, bridge: "b0"))
+                }
+                #expect(try Settings(of: "t0") == Settings(1400, bridge: bridge))
+            }
+            #expect(keeper.name == "t0")
+        }
+    }
+
     @Test("a tap with several queues has one guest, whoever chose its name")
     func locks() throws {
         var template = Array("/tmp/hvroot-taps-XXXXXX".utf8CString)
@@ -158,6 +215,6 @@ enum OwnNetwork {
         if hv_ioctl_pointer(socket.raw, 0x89A0, &bytes) != 0 { throw Errno.last }
         let bridge = try HostInterface(name)
         try bridge.setMTU(mtu)
-        try bridge.bringUp()
+        try bridge.setUp(true)
     }
 }

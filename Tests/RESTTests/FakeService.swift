@@ -1,9 +1,11 @@
 import BlockStorage
+import DeviceSources
 import HypercallABI
 import Hypervisor
 import JSON
 import LinuxSystem
 import ManagementService
+import NetworkBackends
 import PartitionManager
 import Synchronization
 
@@ -166,41 +168,45 @@ final class FakeService: ManagementAPI {
         return operation
     }
 
-    func disk(_ disk: String, of id: String) throws(ServiceError) -> DiskSource {
-        guard let found = try existing(id).specification.disks.first(where: { $0.id == disk }) else {
-            throw ServiceError(.notFound, "VM '\(id)' has no disk with the id '\(disk)'.")
+    func device(_ device: DeviceName, of id: String) throws(ServiceError) -> DeviceSource {
+        guard let found = try existing(id).specification.device(device) else {
+            throw ServiceError(.notFound, "VM '\(id)' has no \(device.kind.words) with the id '\(device.id)'.")
         }
         return found
     }
 
-    func attachDisk(_ disk: DiskSource, to id: String) async throws(ServiceError) -> OperationResource {
+    func attach(_ device: DeviceSource, to id: String) async throws(ServiceError) -> OperationResource {
         try checkRefusal()
         var vm = try existing(id)
-        vm.specification.disks.append(disk)
+        switch device {
+        case .disk(let disk): vm.specification.disks.append(disk)
+        case .networkInterface(let interface): vm.specification.networkInterfaces.append(interface)
+        }
         state.withLock { [vm] in $0.vms[id] = vm }
-        return makeOperation(.attachDisk, id)
+        return makeOperation(.attach(device.name.kind), id)
     }
 
-    func detachDisk(
-        _ disk: String, of id: String, force: Bool, timeout: Double?
+    func detach(
+        _ device: DeviceName, of id: String, force: Bool, timeout: Double?
     ) async throws(ServiceError) -> OperationResource {
         try checkRefusal()
-        _ = try self.disk(disk, of: id)
+        _ = try self.device(device, of: id)
         var vm = try existing(id)
-        vm.specification.disks.removeAll { $0.id == disk }
+        vm.specification.disks.removeAll { .disk($0.id) == device }
+        vm.specification.networkInterfaces.removeAll { .networkInterface($0.id) == device }
         state.withLock { [vm] state in
             state.vms[id] = vm
             state.lastTimeout = timeout
         }
-        return makeOperation(.detachDisk, id)
+        return makeOperation(.detach(device.kind), id)
     }
 
-    func limitDisk(
-        _ disk: String, of id: String, _ limit: DiskSource.RateLimit?
-    ) async throws(ServiceError) -> DiskSource {
+    func limit(
+        _ device: DeviceName, of id: String, _ limit: DeviceLimit?
+    ) async throws(ServiceError) -> DeviceSource {
         try checkRefusal()
-        var found = try self.disk(disk, of: id)
-        found.rateLimit = limit
+        var found = try self.device(device, of: id)
+        found.limit = limit
         return found
     }
 

@@ -1,10 +1,16 @@
 import BlockStorage
+import DeviceSettings
+import DeviceSources
+import GuestMemory
 import Hypervisor
 import JSON
+import LinuxSystem
 import ManagementService
 import NetworkBackends
 import PartitionManager
 import Testing
+import VirtualNetworks
+import WorkerProtocol
 
 @testable import RESTServer
 
@@ -89,6 +95,11 @@ import Testing
         specification.initrd = "/i"
         specification.kernel = "/k"
         specification.loadAddress = 0x1000
+        specification.vpMaximum = 4
+        specification.withheldFeatures = WithheldFeatures(["rng": ["VIRTIO_F_EVENT_IDX"]])
+        specification.placement.processors = IndexList([0, 1])
+        specification.placement.vps = [0: IndexList([1])]
+        specification.placement.memory.nodes = IndexList([0])
         specification.memoryMaximum = 1 << 40
         specification.labels = ["team": "a"]
         specification.disks = [
@@ -103,6 +114,12 @@ import Testing
         interface.queues = 2
         interface.rateLimit = .init(bytesPerSecond: 1, packetsPerSecond: 2)
         specification.networkInterfaces = [interface]
+        var balloon = BalloonSettings()
+        balloon.target = 1 << 24
+        specification.deviceSettings.balloon = balloon
+        specification.deviceSettings.watchdog = WatchdogSettings()
+        specification.deviceSettings.vsock = VsockSettings(cid: 3)
+        specification.deviceSettings.console = ConsoleSettings(kind: .virtio, size: .init(columns: 80, rows: 25))
         var model = SimulationModel()
         model.lifetime = 1_000_000_000
         specification.simulation = model
@@ -116,6 +133,12 @@ import Testing
             hypervisor: FakeService.hypervisor, createdAt: 1, updatedAt: 2, startedAt: 3, processID: 4, revision: 5,
             operationID: "op")
         resource.restarts = RestartState(count: 1, next: 2)
+        resource.presentVPs = 2
+        var told = BalloonCounters()
+        told.toldAt = 1
+        for value in BalloonCounters.Value.allCases { told.values[value] = 1 }
+        resource.balloon = told
+        resource.vsockSocket = "/s"
         return resource
     }
 
@@ -128,6 +151,14 @@ import Testing
         #expect(disk["volume"] == nil)
         disk["volume"] = DiskOutput.json(volumeDisk)["volume"]
         vm["disks"] = .array([.object(disk)])
+        // And an interface a tap or a network.
+        var inNetwork = fullVM.specification.networkInterfaces[0]
+        (inNetwork.network, inNetwork.address) = ("default", IPv4Address("10.9.0.2"))
+        var interface = try #require(NetworkOutput.json(fullVM.specification.networkInterfaces[0]).object)
+        #expect(interface["network"] == nil && interface["addresses"] == nil)
+        for name in ["network", "addresses"] { interface[name] = NetworkOutput.json(inNetwork)[name] }
+        #expect(NetworkOutput.json(inNetwork)["tap"] == nil)
+        vm["networkInterfaces"] = .array([.object(interface)])
         expectSame(.object(vm), try #require(schema("VM")), at: "VM")
         let image = FakeStorage.image(ImageRequest(id: "i", labels: ["a": "b"]), bytes: 512)
         expectSame(ImageOutput.json(image), try #require(schema("Image")), at: "Image")
@@ -136,22 +167,34 @@ import Testing
             file: "f", createdAt: 1, updatedAt: 2, revision: 3)
         let status = VolumeStatus(volume: volume, bytesOnDisk: 4, users: ["a"])
         expectSame(VolumeOutput.json(status), try #require(schema("Volume")), at: "Volume")
+        let network = NetworkResourceOutput.json(FakeService.network("n"))
+        expectSame(network, try #require(schema("Network")), at: "Network")
         expectSame(HostOutput.json(FakeService().host()), try #require(schema("Host")), at: "Host")
         let error = ServiceError(.internal, "x", field: "/y", expected: "z")
         var operation = OperationResource(
             id: "op", verb: .attachDisk, vmID: "a", status: .failed, error: error, createdAt: 1, endedAt: 2)
-        operation.disk = "d"
+        operation.device = .disk("d")
         (operation.imageID, operation.volumeID) = ("i", "v")
         let shown = OperationOutput.json(operation)
         var problem = try #require(shown["error"]?.object)
         problem["instance"] = "/v1/x"
+        var blocked = error
+        blocked.blockers = [.init(field: "/y", detail: "x", expected: "z")]
+        problem["blockers"] = Problem(blocked).json(instance: nil)["blockers"]
         var whole = try #require(shown.object)
         whole["error"] = .object(problem)
+        // It is about one device only.
+        operation = OperationResource(
+            id: "op", verb: .detachNetworkInterface, vmID: "a", status: .failed, error: nil, createdAt: 1, endedAt: 2)
+        operation.device = .networkInterface("n")
+        #expect(OperationOutput.json(operation)["disk"] == nil)
+        whole["networkInterface"] = OperationOutput.json(operation)["networkInterface"]
         expectSame(.object(whole), try #require(schema("Operation")), at: "Operation")
         let details: JSONObject = [
             "state": "running", "previousState": "starting", "reason": "requested", "restartAt": "x",
             "operationId": "op", "verb": "start",
-            "status": "succeeded", "disk": "d", "image": "i", "volume": "v",
+            "status": "succeeded", "disk": "d", "networkInterface": "n", "image": "i", "volume": "v",
+            "network": "n", "action": "reset",
         ]
         let event = EventRecord(sequence: 1, time: 2, type: "vm.state-changed", vmID: "a", details: details)
         expectSame(EventOutput.json(event), try #require(schema("Event")), at: "Event")
@@ -162,12 +205,19 @@ import Testing
         #expect(properties(specification) == Set(VMInput.fields))
         #expect(properties(schema("VPs")) == Set(VMInput.vpsFields))
         #expect(properties(specification?["properties"]?["memory"]) == Set(VMInput.memoryFields))
+        #expect(properties(schema("Placement")) == Set(PlacementInput.fields))
+        #expect(properties(schema("Balloon")) == Set(DevicesInput.balloonFields))
+        #expect(properties(schema("Watchdog")) == Set(DevicesInput.watchdogFields))
+        #expect(properties(schema("Vsock")) == Set(DevicesInput.vsockFields))
+        #expect(properties(schema("ConsoleSettings")) == Set(DevicesInput.consoleFields))
         #expect(properties(schema("Boot")) == Set(VMInput.bootFields))
         #expect(properties(schema("Simulation")) == Set(VMInput.simulationFields))
         #expect(properties(schema("Disk")) == Set(DiskInput.fields))
         #expect(properties(schema("RateLimit")) == Set(DiskInput.rateLimitFields))
         let diskPatch = schema("DiskPatch")?["properties"]?["rateLimit"]
         #expect(properties(diskPatch) == Set(DiskInput.rateLimitFields))
+        let interfacePatch = schema("NetworkInterfacePatch")?["properties"]?["rateLimit"]
+        #expect(properties(interfacePatch) == Set(NetworkInput.rateLimitFields))
         #expect(properties(schema("CloudInit")) == Set(CloudInitInput.fields))
         #expect(properties(schema("CloudInitSizes")) == Set(CloudInitOutput.fields))
         #expect(properties(schema("ImageImport")) == Set(ImageHandlers.fields))
@@ -178,7 +228,11 @@ import Testing
         #expect(properties(schema("VolumeSpecification")) == Set(VolumeHandlers.fields))
         #expect(properties(schema("VolumePatch")) == Set(VolumeHandlers.patchFields))
         #expect(properties(schema("Volume")) == Set(VolumeHandlers.fields + VolumeHandlers.readOnlyFields))
-        #expect(properties(schema("NetworkInterface")) == Set(NetworkInput.fields))
+        #expect(properties(schema("NetworkInterface")) == Set(NetworkInput.fields + NetworkInput.readOnlyFields))
+        #expect(properties(schema("NetworkSpecification")) == Set(NetworkHandlers.fields))
+        #expect(properties(schema("NetworkRange")) == Set(NetworkHandlers.dhcpFields))
+        #expect(properties(schema("NetworkPatch")) == Set(NetworkHandlers.patchFields))
+        #expect(properties(schema("Network")) == Set(NetworkHandlers.fields + NetworkHandlers.readOnlyFields))
         #expect(properties(schema("Tap")) == Set(NetworkInput.tapFields))
         #expect(properties(schema("NetworkRateLimit")) == Set(NetworkInput.rateLimitFields))
         let patch = schema("VMPatch")
@@ -193,10 +247,24 @@ import Testing
         #expect(words(disk?["format"]) == Set(DiskSource.Format.allCases.map(\.rawValue)))
         #expect(words(disk?["cache"]) == Set(DiskSource.Cache.allCases.map(\.rawValue)))
         #expect(words(schema("VolumeMethod")) == Set(VolumeResource.Method.allCases.map(\.rawValue)))
+        #expect(words(schema("NetworkMode")) == Set(NetworkDefinition.Mode.allCases.map(\.rawValue)))
+        let networkStates = schema("Network")?["properties"]?["status"]?["properties"]?["state"]
+        #expect(words(networkStates) == Set(NetworkStatus.State.allCases.map(\.rawValue)))
         for name in ["Image", "ImageImport", "Volume"] {
             let format = schema(name)?["properties"]?["format"]
             #expect(words(format) == Set(DiskSource.Format.allCases.map(\.rawValue)), "\(name)")
         }
+        #expect(
+            words(schema("Watchdog")?["properties"]?["action"])
+                == Set(WatchdogSettings.Action.allCases.map(\.rawValue)))
+        #expect(
+            words(schema("Vsock")?["properties"]?["backend"]) == Set(VsockSettings.Backend.allCases.map(\.rawValue)))
+        #expect(
+            words(schema("ConsoleSettings")?["properties"]?["type"])
+                == Set(ConsoleSettings.Kind.allCases.map(\.rawValue)))
+        #expect(
+            words(schema("NetworkInterface")?["properties"]?["vhost"])
+                == Set(NetworkSource.Vhost.allCases.map(\.rawValue)))
         #expect(words(schema("VMState")) == Set(VMState.allCases.map(\.rawValue)))
         #expect(words(schema("Problem")?["properties"]?["type"]) == Set(ProblemType.all.map(\.uri)))
         #expect(

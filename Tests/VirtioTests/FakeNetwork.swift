@@ -7,6 +7,8 @@ final class FakeNetwork: NetworkBackend {
     struct Settings: Equatable {
         var receiveOffloads: NetworkOffloads = []
         var active = 0
+        /// How often something was set.
+        var changes = 0
         /// What the next changes of settings fail with.
         var failure: Errno?
     }
@@ -27,12 +29,18 @@ final class FakeNetwork: NetworkBackend {
 
     func setReceiveOffloads(_ offloads: NetworkOffloads) throws(Errno) {
         if let failure = settings.read({ $0.failure }) { throw failure }
-        settings.withLock { $0.receiveOffloads = offloads }
+        settings.withLock {
+            $0.receiveOffloads = offloads
+            $0.changes += 1
+        }
     }
 
     func setActive(queues count: Int) throws(Errno) {
         if let failure = settings.read({ $0.failure }) { throw failure }
-        settings.withLock { $0.active = count }
+        settings.withLock {
+            $0.active = count
+            $0.changes += 1
+        }
     }
 }
 

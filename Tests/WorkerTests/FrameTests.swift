@@ -1,7 +1,9 @@
 import BlockStorage
 import BootLoader
+import DeviceSources
 import Hypervisor
 import JSON
+import NetworkBackends
 import Testing
 import WorkerProtocol
 
@@ -10,24 +12,42 @@ struct FrameTests {
     static let disk = DiskSource(
         id: "d", path: "/d", format: .qcow2, isReadOnly: true, backing: "/b", rateLimit: .init(operationsPerSecond: 5))
 
+    static let interface = NetworkSource(
+        id: "n", mac: MACAddress([2, 0, 0, 0, 0, 1]), tap: .init(name: "t", bridge: "b"))
+
     static let messages: [WorkerMessage] = [
         .hello(WorkerHello(vmID: "web-1", runID: "r1", processID: 7, startedAt: .max, isPaused: true, reboots: 3)),
         .request(WorkerRequest(id: 1, method: .pause)),
         .request(WorkerRequest(id: 2, method: .resume)),
         .request(WorkerRequest(id: 3, method: .reset)),
         .request(WorkerRequest(id: 4, method: .powerButton)),
-        .request(WorkerRequest(id: 5, method: .attachDisk(disk))),
-        .request(WorkerRequest(id: 6, method: .detachDisk(id: "d", force: true))),
-        .request(WorkerRequest(id: 7, method: .keepDisk(id: "d"))),
-        .request(WorkerRequest(id: 8, method: .limitDisk(id: "d", nil))),
-        .request(WorkerRequest(id: 9, method: .limitDisk(id: "d", .init(bytesPerSecond: 1 << 20)))),
-        .event(.diskEjected("d")),
+        .request(WorkerRequest(id: 5, method: .attach(.disk(disk)))),
+        .request(WorkerRequest(id: 6, method: .detach(.disk("d"), force: true))),
+        .request(WorkerRequest(id: 7, method: .keep(.disk("d")))),
+        .request(WorkerRequest(id: 8, method: .limit(.disk("d"), nil))),
+        .request(
+            WorkerRequest(
+                id: 9, method: .limit(.disk("d"), .init(bytesPerSecond: 1 << 20, operationsPerSecond: nil)))),
+        .event(.ejected(.disk("d"))),
+        .request(WorkerRequest(id: 5, method: .attach(.networkInterface(interface)))),
+        .request(WorkerRequest(id: 6, method: .detach(.networkInterface("n"), force: false))),
+        .request(WorkerRequest(id: 7, method: .keep(.networkInterface("n")))),
+        .request(
+            WorkerRequest(
+                id: 8, method: .limit(.networkInterface("n"), .init(bytesPerSecond: nil, operationsPerSecond: 9)))),
+        .event(.ejected(.networkInterface("n"))),
         .hello(
-            WorkerHello(vmID: "a", runID: "r", processID: 7, startedAt: 8, isPaused: false, reboots: 0, disks: [disk])),
+            WorkerHello(
+                vmID: "a", runID: "r", processID: 7, startedAt: 8, isPaused: false, reboots: 0,
+                devices: [.disk: [.disk(disk)], .networkInterface: []])),
         .request(WorkerRequest(id: 5, method: .stop)),
         .request(WorkerRequest(id: 6, method: .status)),
         .request(WorkerRequest(id: .max, method: .consoleWrite([0, 255, 10, 13]))),
         .request(WorkerRequest(id: 7, method: .setMemory(1 << 40))),
+        .request(WorkerRequest(id: 7, method: .setProcessors(254))),
+        .request(WorkerRequest(id: 8, method: .setBalloon(size: 1 << 30, statisticsInterval: 5))),
+        .event(.watchdogExpired),
+        .event(.processors(3)),
         .response(WorkerResponse(id: 1, result: .done)),
         .response(WorkerResponse(id: 2, result: .taken(4))),
         .response(WorkerResponse(id: 3, result: .status(isPaused: false, consoleTotal: 99))),

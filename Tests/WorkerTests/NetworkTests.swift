@@ -15,13 +15,14 @@ struct NetworkTests {
         whole.rateLimit = .init(bytesPerSecond: 100_000, packetsPerSecond: 7)
         whole.allowsSpoofing = true
         whole.offloads = false
+        whole.vhost = .on
         let list = [whole, NetworkSource(id: "net1")]
         let text = JSONValue.array(list.map(\.json)).serialized()
         #expect(try NetworkSource.list(try JSONValue.parse(text)) == list)
         #expect(try NetworkSource.list(nil).isEmpty)
         for (name, value): (String, JSONValue) in [
             ("mac", .string("2")), ("mtu", 67), ("mtu", 1_000_000), ("queues", 0), ("queues", 17), ("id", 5),
-            ("offloads", .null), ("tap", ["name": 5]),
+            ("offloads", .null), ("vhost", "maybe"), ("tap", ["name": 5]),
         ] {
             var object = try #require(whole.json.object)
             object[name] = value

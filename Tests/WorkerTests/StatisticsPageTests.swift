@@ -40,6 +40,27 @@ struct StatisticsPageTests {
         #expect(page.isPaused)
     }
 
+    @Test func theBalloonIsThereOrNot() throws {
+        let writer = try StatisticsPage.Writer(directory: directory.path, runID: "run-1", vpCount: 1)
+        #expect(try StatisticsPage.Reader(path).read().balloon == nil)
+        var balloon = BalloonCounters()
+        writer.setBalloon(balloon)
+        #expect(try StatisticsPage.Reader(path).read().balloon == balloon)
+        balloon.inflated = 1 << 30
+        balloon.returned = 3
+        balloon.toldAt = 77
+        for value in BalloonCounters.Value.allCases where value.rawValue != 4 {
+            balloon.values[value] = 1000 + UInt64(value.rawValue)
+        }
+        writer.setBalloon(balloon)
+        let page = try StatisticsPage.Reader(path).read()
+        #expect(page.balloon == balloon && page.runID == "run-1" && page.hypercalls.isEmpty)
+        // What is not told any more.
+        balloon.values = [.oomKills: 1]
+        writer.setBalloon(balloon)
+        #expect(try StatisticsPage.Reader(path).read().balloon == balloon)
+    }
+
     @Test func keepsEachHypercallInItsPlace() throws {
         let writer = try StatisticsPage.Writer(directory: directory.path, runID: "r", vpCount: 1)
         let first = HypercallCount(code: .createPartition, status: .success, count: 1)

@@ -1,4 +1,5 @@
 import BootLoader
+import DeviceSources
 import Glibc
 import Hypervisor
 import LinuxSystem
@@ -104,10 +105,12 @@ private final class EventLog: Sendable {
             self.state.withLock { state in
                 switch event {
                 case .consoleAdvanced: state.0.append("console")
+                case .processors(let count): state.0.append("processors-\(count)")
+                case .watchdogExpired: state.0.append("watchdog-expired")
                 case .crashKernelLoaded: state.0.append("crash-kernel-loaded")
-                case .diskEjected(let id): state.0.append("ejected \(id)")
+                case .ejected(let device): state.0.append("ejected \(device.id)")
                 // Told at each contact.
-                case .disks: break
+                case .devices: break
                 case .rebooted: state.0.append("rebooted")
                 case .ended(let end):
                     state.0.append("ended")

@@ -30,6 +30,8 @@
 #include "CGuestAccess.h"
 #include "CFileCopy.h"
 #include "CTap.h"
+#include "CVhost.h"
+#include "CPlacement.h"
 
 static inline int hv_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int hv_fcntl_int(int fd, int command, int value) { return fcntl(fd, command, value); }

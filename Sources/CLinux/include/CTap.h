@@ -2,6 +2,8 @@
 #pragma once
 #include <errno.h>
 #include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdint.h>
@@ -71,10 +73,10 @@ static inline int hv_interface_is_up(int socket, const char *name) {
     if (ioctl(socket, SIOCGIFFLAGS, &request) != 0) return -1;
     return (request.ifr_flags & IFF_UP) != 0;
 }
-static inline int hv_interface_set_up(int socket, const char *name) {
+static inline int hv_interface_set_up(int socket, const char *name, int up) {
     struct ifreq request = hv_interface_request(name);
     if (ioctl(socket, SIOCGIFFLAGS, &request) != 0) return -1;
-    request.ifr_flags |= IFF_UP;
+    request.ifr_flags = (short)(up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
     return ioctl(socket, SIOCSIFFLAGS, &request);
 }
 static inline int hv_bridge_add(int socket, const char *bridge, unsigned index) {
@@ -82,6 +84,50 @@ static inline int hv_bridge_add(int socket, const char *bridge, unsigned index) 
     request.ifr_ifindex = (int)index;
     return ioctl(socket, SIOCBRADDIF, &request);
 }
+static inline int hv_bridge_remove(int socket, const char *bridge, unsigned index) {
+    struct ifreq request = hv_interface_request(bridge);
+    request.ifr_ifindex = (int)index;
+    return ioctl(socket, SIOCBRDELIF, &request);
+}
+// The index of the interface (a bridge, say) whose port this one is; 0: of none, -1 with errno. From rtnetlink, because
+// sysfs shows the interfaces of the network for which it was mounted.
+static inline int hv_interface_master(unsigned index) {
+    struct {
+        struct nlmsghdr header;
+        struct ifinfomsg link;
+    } request;
+    memset(&request, 0, sizeof request);
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = RTM_GETLINK;
+    request.header.nlmsg_flags = NLM_F_REQUEST;
+    request.link.ifi_index = (int)index;
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (fd < 0) return -1;
+    // An answer about one interface has at most a few KiB, more with virtual functions; the master comes early.
+    _Alignas(struct nlmsghdr) char answer[16384];
+    ssize_t count = -1;
+    if (send(fd, &request, sizeof request, 0) >= 0) count = recv(fd, answer, sizeof answer, 0);
+    int error = errno;
+    close(fd);
+    errno = error;
+    if (count < 0) return -1;
+    const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
+    if (count < (ssize_t)NLMSG_LENGTH(sizeof(struct ifinfomsg)) || header->nlmsg_type != RTM_NEWLINK) {
+        errno = ENODEV;
+        return -1;
+    }
+    unsigned whole = header->nlmsg_len < (size_t)count ? header->nlmsg_len : (unsigned)count;
+    int left = (int)(whole - NLMSG_LENGTH(sizeof(struct ifinfomsg)));
+    const struct rtattr *attribute = (const struct rtattr *)(answer + NLMSG_LENGTH(sizeof(struct ifinfomsg)));
+    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+        if (attribute->rta_type != IFLA_MASTER || RTA_PAYLOAD(attribute) != sizeof(unsigned)) continue;
+        unsigned master;
+        memcpy(&master, RTA_DATA(attribute), sizeof master);
+        return (int)master;
+    }
+    return 0;
+}
+enum { hv_netlink_socket_type = SOCK_RAW | SOCK_CLOEXEC };
 static inline int hv_interface_socket(void) { return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
 // From now on the calling thread has a network of its own (CLONE_NEWNET). 0, or -1 with errno.
 static inline int hv_own_network(void) { return (int)syscall(SYS_unshare, 0x40000000); }

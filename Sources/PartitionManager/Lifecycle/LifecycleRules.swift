@@ -34,6 +34,8 @@ package enum LifecycleRules {
         Rule(verb: .reset, from: [.running], holds: [], advice: [.paused: "Resume it first."]),
         Rule(verb: .attachDisk, from: [.running, .paused], holds: [], advice: [:]),
         Rule(verb: .detachDisk, from: [.running, .paused], holds: [], advice: [:]),
+        Rule(verb: .attachNetworkInterface, from: [.running, .paused], holds: [], advice: [:]),
+        Rule(verb: .detachNetworkInterface, from: [.running, .paused], holds: [], advice: [:]),
         // With force; without it the service refuses a VM that runs.
         Rule(
             verb: .delete,
@@ -77,7 +79,9 @@ package enum LifecycleRules {
         switch verb {
         case .start: .starting
         case .stop, .shutdown, .delete: .stopping
-        case .pause, .resume, .reset, .attachDisk, .detachDisk, .importImage, .createVolume: nil
+        case .pause, .resume, .reset, .attachDisk, .detachDisk, .attachNetworkInterface, .detachNetworkInterface,
+            .importImage, .createVolume:
+            nil
         }
     }
 
@@ -88,7 +92,9 @@ package enum LifecycleRules {
         case .stop, .shutdown: .stopped
         case .pause: .paused
         case .delete: .deleted
-        case .reset, .attachDisk, .detachDisk, .importImage, .createVolume: nil
+        case .reset, .attachDisk, .detachDisk, .attachNetworkInterface, .detachNetworkInterface, .importImage,
+            .createVolume:
+            nil
         }
     }
 
@@ -103,6 +109,13 @@ package enum LifecycleRules {
             return (.stopped, StateReason(code: "guest-poweroff", message: "The guest powered itself off."))
         case .stopped:
             return (.stopped, StateReason(code: "requested", message: "Stopped as requested."))
+        case .watchdogExpired:
+            return (
+                .stopped,
+                StateReason(
+                    code: "watchdog-expired",
+                    message: "The guest no longer reloaded its watchdog, which powered it off.")
+            )
         case .debugExit(let code):
             return (
                 .stopped,
@@ -129,12 +142,12 @@ package enum LifecycleRules {
         of verb: OperationResource.Verb, when end: GuestEnd, reason: StateReason
     ) -> ServiceError? {
         switch verb {
-        // The disk went with the guest.
-        case .stop, .delete, .detachDisk, .importImage, .createVolume: return nil
+        // The device went with the guest.
+        case .stop, .delete, .detachDisk, .detachNetworkInterface, .importImage, .createVolume: return nil
         case .start, .shutdown:
             guard case .failed = end else { return nil }
             return ServiceError(.guestFailed, reason.message)
-        case .pause, .resume, .reset, .attachDisk:
+        case .pause, .resume, .reset, .attachDisk, .attachNetworkInterface:
             return ServiceError(.guestFailed, "The guest ended before it could \(verb.rawValue): \(reason.message)")
         }
     }

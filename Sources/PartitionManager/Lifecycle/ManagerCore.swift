@@ -31,6 +31,7 @@ final class ManagerCore: Sendable {
     let store: StateStore
     let vms = VMRegistry()
     let storage: StorageRegistry
+    let networks: NetworkRegistry
     let operations: OperationRegistry
     let events: EventLog
     let launches: LaunchGate
@@ -49,6 +50,7 @@ final class ManagerCore: Sendable {
         self.store = store
         storage = StorageRegistry(
             stateDirectory: configuration.stateDirectory, images: state.images, volumes: state.volumes)
+        networks = NetworkRegistry(state.networks)
         operations = OperationRegistry(state.operations.map(\.resource), limit: StateStore.keptOperations)
         events = EventLog(state.events, lastSequence: state.lastSequence, limit: StateStore.keptEvents)
         launches = LaunchGate(limit: configuration.concurrentLaunches)

@@ -19,7 +19,7 @@ extension VMController {
             return
         }
         // Another VM of the same name, later, is another instance.
-        let instance = "\(id)-\(String(record.createdAt, radix: 16))"
+        let instance = VMResource.instance(id, createdAt: record.createdAt)
         let id = id
         let failure: StorageFailure? = await core.files.run {
             do throws(StorageFailure) {

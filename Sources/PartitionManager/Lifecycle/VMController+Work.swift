@@ -1,3 +1,5 @@
+import DeviceSettings
+import DeviceSources
 import LinuxSystem
 import Log
 
@@ -26,27 +28,19 @@ extension VMController {
             try entry.resource.check(revision: revision)
             var specification = try body(entry.resource)
             try core.storage.claim(specification.disks, vm: id)
-            // From here on its volumes stay what they are.
+            do throws(ServiceError) {
+                specification.networkInterfaces = try core.networks.claim(specification.networkInterfaces, vm: id)
+            } catch {
+                core.storage.settle(record.specification.disks, vm: id)
+                throw error
+            }
+            // From here on its volumes and networks stay what they are.
             specification.disks = specification.disks.map(core.storage.resolved)
             draft.record.specification = specification
             if specification.restart.mode == .never { draft.cancelRestart() }
         }
-        try await tellMemory()
+        try await tellSizes()
         return entry.resource
-    }
-
-    /// Tells a guest whose memory can grow how much it is to have.
-    func tellMemory() async throws(ServiceError) {
-        let specification = record.specification
-        guard let driver, specification.memoryMaximum != nil else { return }
-        do throws(GuestError) {
-            try await driver.setMemory(size: specification.memorySize)
-        } catch {
-            throw ServiceError(
-                .guestFailed,
-                "The VM is to have \(specification.memorySize) bytes of memory, but its guest could not be told: "
-                    + "\(error). Ask again.", field: "/memory/size")
-        }
     }
 
     /// Deletes the VM: at once when it is off (nil), else by an operation that stops it first.
@@ -74,7 +68,9 @@ extension VMController {
 
     // MARK: Work
 
-    func isActive(_ operation: StoredOperation) -> Bool { active?.id == operation.id }
+    func isActive(_ operation: StoredOperation) -> Bool {
+        active?.id == operation.id || ejections.contains { $0.id == operation.id }
+    }
 
     func perform(_ operation: StoredOperation) async {
         switch operation.verb {
@@ -82,8 +78,8 @@ extension VMController {
         case .stop, .delete: await performStop(operation)
         case .shutdown: await performShutdown(operation)
         case .pause, .resume, .reset: await performCommand(operation)
-        case .attachDisk: await performAttach(operation)
-        case .detachDisk: await performDetach(operation)
+        case .attachDisk, .attachNetworkInterface: await performAttach(operation)
+        case .detachDisk, .detachNetworkInterface: await performDetach(operation)
         // Not of a VM.
         case .importImage, .createVolume: break
         }
@@ -202,7 +198,7 @@ extension VMController {
     }
 
     func fail(_ operation: StoredOperation, _ error: ServiceError) async {
-        await record { draft in if draft.active?.id == operation.id { draft.failActive(error) } }
+        await record { $0.fail(operation.id, error) }
     }
 
     /// Monotonic nanoseconds, `seconds` from now.
@@ -217,8 +213,12 @@ extension VMController {
     func recover() async {
         guard let run = record.run else {
             // Every operation that is under way has a run; this mends a store that says otherwise.
-            if active != nil {
-                await record { $0.endActive(ServiceError(.internal, "The server ended while this was under way.")) }
+            if active != nil || !ejections.isEmpty {
+                let error = ServiceError(.internal, "The server ended while this was under way.")
+                await record { draft in
+                    draft.endActive(error)
+                    draft.endEjections(error)
+                }
             }
             awaitRestart()
             return
@@ -232,7 +232,7 @@ extension VMController {
             attach(driver)
             await record { $0.adopt(isPaused: isPaused) }
             // A server that was killed may have stored a size that it did not come to tell.
-            do throws(ServiceError) { try await tellMemory() } catch { Log.warning(error.detail, ["vm": id]) }
+            do throws(ServiceError) { try await tellSizes() } catch { Log.warning(error.detail, ["vm": id]) }
             Log.info("found a guest again", ["vm": id, "process": driver.processID.map { String($0) } ?? "none"])
         case .ended(.failed(let failure)) where active?.verb == .start && failure.code == "worker-lost":
             // Asked for and never launched, or lost with all its traces: the start goes on with a run of its own, so
@@ -243,7 +243,7 @@ extension VMController {
         launchesUnderWay -= 1
         wakeWatchers()
         await readMail()
-        if let operation = active { Task { await self.perform(operation) } }
+        for operation in [active].compactMap(\.self) + ejections { Task { await self.perform(operation) } }
     }
 }
 

@@ -1,4 +1,6 @@
 import BootLoader
+import DeviceSettings
+import DeviceSources
 import Hypervisor
 import LinuxSystem
 import Log
@@ -17,6 +19,8 @@ package actor VMController {
     var record: VMRecord
     /// The operation under way. Its work is in `VMController+Work.swift`.
     var active: StoredOperation?
+    /// Detaches that wait for the guest: other operations go on beside them.
+    var ejections: [StoredOperation]
     var driver: (any GuestDriver)?
     /// How many guests are being launched or looked for: their news wait until that is decided. More than one only
     /// when a start was superseded before its turn came.
@@ -30,13 +34,17 @@ package actor VMController {
     private var watchers: [UInt64: CheckedContinuation<Void, Never>] = [:]
     private var nextWatcher: UInt64 = 0
 
-    init(_ record: VMRecord, active: StoredOperation?, core: ManagerCore) {
+    /// - Parameter underWay: the operations that have not ended.
+    init(_ record: VMRecord, underWay: [StoredOperation], core: ManagerCore) {
         id = record.id
         self.record = record
-        self.active = active
+        let active = underWay.last { !$0.verb.isDetach }
+        let ejections = underWay.filter(\.verb.isDetach)
+        (self.active, self.ejections) = (active, ejections)
         self.core = core
         entry = VMEntry(
-            record.resource(hypervisor: core.launcher.hypervisor, processID: nil, operationID: active?.id))
+            record.resource(
+                hypervisor: core.launcher.hypervisor, processID: nil, operationID: (active ?? ejections.first)?.id))
     }
 
     // MARK: Changes
@@ -46,13 +54,14 @@ package actor VMController {
         await beginChange()
         defer { endChange() }
         guard !isGone else { throw VMController.notFound(id) }
-        var draft = VMDraft(record, active: active, now: realtimeNanoseconds())
+        var draft = VMDraft(record, active: active, ejections: ejections, now: realtimeNanoseconds())
         let value = try body(&draft)
         do throws(StoreError) {
             try await commit(draft)
         } catch {
-            // The volumes that the change would have taken.
+            // The volumes and networks that the change would have taken.
             core.storage.settle(record.specification.disks, vm: id)
+            core.networks.settle(record.specification.networkInterfaces, vm: id)
             throw ServiceError(error)
         }
         return value
@@ -74,7 +83,7 @@ package actor VMController {
         await beginChange()
         defer { endChange() }
         guard !isGone else { return nil }
-        var draft = VMDraft(record, active: active, now: realtimeNanoseconds())
+        var draft = VMDraft(record, active: active, ejections: ejections, now: realtimeNanoseconds())
         body(&draft)
         do throws(StoreError) {
             try await commit(draft)
@@ -90,13 +99,15 @@ package actor VMController {
         let touchesVM = draft.touchesVM
         let isRemoved = draft.isRemoved
         let changesDisks = isRemoved || record.specification.disks != self.record.specification.disks
+        let changesNetworks =
+            isRemoved || record.specification.networkInterfaces != self.record.specification.networkInterfaces
         if touchesVM {
             record.revision += 1
             record.updatedAt = realtimeNanoseconds()
         }
         let (stored, operations, events) = (record, draft.operations, draft.events)
         let resource = stored.resource(
-            hypervisor: core.launcher.hypervisor, processID: driver?.processID, operationID: draft.active?.id)
+            hypervisor: core.launcher.hypervisor, processID: driver?.processID, operationID: draft.operationID)
         let (core, entry) = (core, entry)
         try await core.store.write(
             { transaction throws(StoreError) in
@@ -115,6 +126,9 @@ package actor VMController {
                 if touchesVM { entry.publish(resource) }
                 if isRemoved { core.vms.remove(stored.id) }
                 if changesDisks { core.storage.settle(isRemoved ? [] : stored.specification.disks, vm: stored.id) }
+                if changesNetworks {
+                    core.networks.settle(isRemoved ? [] : stored.specification.networkInterfaces, vm: stored.id)
+                }
                 // Who sees an operation's end finds its events, and who is told of events finds what they tell of.
                 core.events.append(records)
                 core.operations.put(operations.map(\.resource))
@@ -122,6 +136,7 @@ package actor VMController {
             })
         self.record = record
         active = draft.active
+        ejections = draft.ejections
         isGone = isRemoved
         if isRemoved { entry.console.notify() }
         wakeWatchers()
@@ -198,8 +213,14 @@ package actor VMController {
             case .consoleAdvanced: break
             case .rebooted: await record { draft in draft.addEvent("vm.rebooted") }
             case .crashKernelLoaded: await record { draft in draft.addEvent("vm.crash-kernel-loaded") }
-            case .diskEjected(let id): await diskWasEjected(id)
-            case .disks(let present): await reconcileDisks(present)
+            case .watchdogExpired:
+                await record { draft in
+                    let action = draft.record.specification.deviceSettings.watchdog?.action.rawValue ?? "none"
+                    draft.addEvent("vm.watchdog-expired", [("action", action)])
+                }
+            case .ejected(let device): await deviceWasEjected(device)
+            case .devices(let kind, let present): await reconcile(present, kind)
+            case .processors(let count): await processorsChanged(count)
             case .ended(let end): await endRun(end)
             }
         }
@@ -228,10 +249,15 @@ package actor VMController {
             partitionID: run.partitionID, vpCount: specification.vpCount, memorySize: run.bootMemory,
             boot: specification.bootSource,
             simulation: specification.simulation ?? SimulationModel(seed: VMController.seed(of: id)))
+        launch.maximumVPCount = specification.vpMaximum
         launch.memoryGrowth = specification.memoryMaximum.map { $0.subtractingClamped(run.bootMemory) } ?? 0
         launch.disks = specification.disks
         if specification.cloudInit != nil { launch.disks.append(seedDisk) }
         launch.networkInterfaces = specification.networkInterfaces
+        launch.devices = specification.deviceSettings
+        launch.balloonSize = specification.deviceSettings.balloon?.inflation(of: specification.memorySize) ?? 0
+        launch.withheldFeatures = specification.withheldFeatures
+        launch.placement = specification.placement
         launch.dumpsCore = specification.dumpsCore
         return launch
     }

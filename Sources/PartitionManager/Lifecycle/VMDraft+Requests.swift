@@ -43,6 +43,10 @@ extension VMDraft {
             return operation
         case .proceed: break
         }
+        // Power off is stronger, and leaves devices where they were.
+        if verb == .stop || verb == .delete {
+            endEjections(ServiceError(.wrongState, "Superseded by operation \(id) (\(verb.rawValue))."))
+        }
         if let desired = LifecycleRules.desired(by: verb) { record.desired = desired }
         if let state = LifecycleRules.stateDuring(verb), state != record.state {
             record.state = state
@@ -67,7 +71,7 @@ extension VMDraft {
             endActive(nil)
         // Taken up again: they decide by themselves.
         case .stop, .shutdown, .delete, .reset, .importImage, .createVolume: break
-        case .pause, .resume, .attachDisk, .detachDisk, nil:
+        case .pause, .resume, .attachDisk, .detachDisk, .attachNetworkInterface, .detachNetworkInterface, nil:
             let state: VMState = isPaused ? .paused : .running
             if record.state != state {
                 record.state = state

@@ -1,3 +1,4 @@
+import DeviceSources
 import LinuxSystem
 
 /// A change of one VM before it is committed: the record as it will be, the operations that begin or end with it and
@@ -8,29 +9,34 @@ struct VMDraft {
     var record: VMRecord
     /// The operation under way.
     private(set) var active: StoredOperation?
-    private let activeBefore: String?
+    /// Detaches that wait for the guest.
+    private(set) var ejections: [StoredOperation]
+    private let operationBefore: String?
     /// Whether the VM is deleted by the change.
     private(set) var isRemoved = false
     private(set) var operations: [StoredOperation] = []
     private var otherEvents: [PendingEvent] = []
 
-    init(_ record: VMRecord, active: StoredOperation?, now: UInt64) {
+    init(_ record: VMRecord, active: StoredOperation?, ejections: [StoredOperation], now: UInt64) {
         before = record
         self.record = record
         self.active = active
-        activeBefore = active?.id
+        self.ejections = ejections
+        operationBefore = (active ?? ejections.first)?.id
         self.now = now
     }
 
     /// Whether the VM itself, as the API shows it, changes.
-    var touchesVM: Bool { record != before || active?.id != activeBefore }
+    var touchesVM: Bool { record != before || operationID != operationBefore }
+    /// The operation that the VM shows as under way.
+    var operationID: String? { (active ?? ejections.first)?.id }
     var isEmpty: Bool { !touchesVM && !isRemoved && operations.isEmpty && otherEvents.isEmpty }
 
     // MARK: Operations
 
     /// Makes a new operation the one under way.
     mutating func begin(_ operation: StoredOperation) {
-        active = operation
+        if operation.verb.isDetach { ejections.append(operation) } else { active = operation }
         operations.append(operation)
         otherEvents.append(operationEvent("operation.created", operation.resource))
     }
@@ -48,6 +54,13 @@ struct VMDraft {
         end(operation, error: error)
     }
 
+    /// Ends the detaches of `device`, or of all devices: nil is success.
+    mutating func endEjections(of device: DeviceName? = nil, _ error: ServiceError?) {
+        let ended = ejections.filter { device == nil || $0.resource.device == device }
+        ejections.removeAll { operation in ended.contains { $0.id == operation.id } }
+        for operation in ended { end(operation, error: error) }
+    }
+
     private mutating func end(_ operation: StoredOperation, error: ServiceError?) {
         var ended = operation
         ended.resource.status = error == nil ? .succeeded : .failed
@@ -63,7 +76,7 @@ struct VMDraft {
     mutating func endRun(_ end: GuestEnd) {
         let verb = active?.verb
         let outcome = LifecycleRules.outcome(of: end, during: verb)
-        endDiskOperation()
+        endDeviceOperations()
         planRestart(hasFailed: outcome.state == .failed, during: verb)
         record.run = nil
         record.state = outcome.state
@@ -79,7 +92,10 @@ struct VMDraft {
     private mutating func planRestart(hasFailed: Bool, during verb: OperationResource.Verb?) {
         switch verb {
         case .stop, .shutdown, .delete: return record.restarts = RestartState()
-        case .start, .pause, .resume, .reset, .attachDisk, .detachDisk, .importImage, .createVolume, nil: break
+        case .start, .pause, .resume, .reset, .attachDisk, .detachDisk, .attachNetworkInterface,
+            .detachNetworkInterface, .importImage,
+            .createVolume, nil:
+            break
         }
         guard record.desired == .running, let run = record.run else { return record.restarts = RestartState() }
         record.restarts = record.specification.restart.state(
@@ -92,8 +108,16 @@ struct VMDraft {
                 details: [("restartAt", rfc3339(next))]))
     }
 
-    /// An operation did not do what it should: the guest goes on as it was.
-    mutating func failActive(_ error: ServiceError) {
+    /// An operation that is under way did not do what it should: the guest goes on as it was.
+    mutating func fail(_ id: String, _ error: ServiceError) {
+        if let index = ejections.firstIndex(where: { $0.id == id }) {
+            end(ejections.remove(at: index), error: error)
+        } else if active?.id == id {
+            failActive(error)
+        }
+    }
+
+    private mutating func failActive(_ error: ServiceError) {
         undoAttach()
         endActive(error)
         guard let run = record.run else { return }

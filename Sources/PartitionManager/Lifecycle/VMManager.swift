@@ -1,8 +1,9 @@
-import BlockStorage
+import DeviceSources
 import Hypervisor
 import LinuxSystem
 import Log
 import Synchronization
+import WorkerProtocol
 
 /// All VMs of a host: their lifecycle, their operations and events, and the store under them.
 package final class VMManager: Sendable {
@@ -23,11 +24,15 @@ package final class VMManager: Sendable {
     package var hypervisor: HypervisorDescription { core.launcher.hypervisor }
     package let installID: String
     package let storage: StorageManager
+    package let networks: NetworkManager
     /// Deleted VMs whose directories were removed by this start.
     private let removals: [String]
 
     /// The VM's own directory under the state directory.
     package func directory(of id: String) -> String { core.directory(of: id) }
+
+    /// Where programs of the host connect with a guest's, while that runs and has the device for it.
+    package func vsockSocket(of id: String) -> String { core.runDirectory(of: id) + "/" + VMFiles.vsockSocket }
 
     /// Reads the state of `configuration.stateDirectory`: from now on VMs, operations and events are shown as they were
     /// stored. Blocks; for the start of a program.
@@ -46,15 +51,17 @@ package final class VMManager: Sendable {
         }
         self.core = core
         installID = state.installID
-        var active: [String: StoredOperation] = [:]
         let running = state.operations.filter { $0.resource.status == .running }
-        for operation in running where !operation.verb.isAboutStorage { active[operation.resource.vmID] = operation }
+        let underWay = Dictionary(grouping: running.filter { !$0.verb.isAboutStorage }, by: \.resource.vmID)
         storage = try StorageManager(core: core, interrupted: running.filter(\.verb.isAboutStorage))
+        networks = try NetworkManager(core: core, install: state.installID)
         for var record in state.vms {
             // Where the volumes are now: the state directory may have been moved.
             record.specification.disks = record.specification.disks.map(core.storage.resolved)
             core.storage.settle(record.specification.disks, vm: record.id)
-            core.vms.insert(VMController(record, active: active[record.id], core: core))
+            record.specification.networkInterfaces = record.specification.networkInterfaces.map(core.networks.resolved)
+            core.networks.settle(record.specification.networkInterfaces, vm: record.id)
+            core.vms.insert(VMController(record, underWay: underWay[record.id] ?? [], core: core))
         }
         // Before an id can be used again.
         removals = state.removals.filter { id in
@@ -82,6 +89,8 @@ package final class VMManager: Sendable {
 
     /// Finds the guests of earlier servers again, and takes up what was under way. Requests are taken when it returns.
     package func start() async {
+        // Guests that are started again need their networks; those that run have them.
+        await networks.start()
         let controllers = core.vms.all
         await withTaskGroup(of: Void.self) { group in
             var next = 0
@@ -110,6 +119,7 @@ package final class VMManager: Sendable {
         await core.store.close()
         core.files.close()
         storage.close()
+        networks.close()
     }
 
     /// Ends as if the process had been killed: what is not durable now never will be.
@@ -119,6 +129,7 @@ package final class VMManager: Sendable {
         await core.store.close(discarding: true)
         core.files.close()
         storage.close()
+        networks.close()
     }
 
     package func checkReady() throws(ServiceError) {
@@ -136,25 +147,29 @@ package final class VMManager: Sendable {
     package func create(_ specification: VMSpecification, id: String) async throws(ServiceError) -> VMResource {
         try checkReady()
         try core.vms.reserve(id)
-        do throws(ServiceError) {
-            // From here on its volumes stay what they are.
-            try core.storage.claim(specification.disks, vm: id)
-        } catch {
-            core.vms.release(id)
-            throw error
-        }
         var specification = specification
-        specification.disks = specification.disks.map(core.storage.resolved)
-        let record = VMRecord(id: id, specification: specification, now: realtimeNanoseconds())
-        let controller = VMController(record, active: nil, core: core)
         do throws(ServiceError) {
-            try await core.makeDirectories(of: id, clean: true)
-            try await insert(controller, record)
+            // From here on its volumes and networks stay what they are.
+            try core.storage.claim(specification.disks, vm: id)
+            specification.networkInterfaces = try core.networks.claim(specification.networkInterfaces, vm: id)
         } catch {
             core.storage.settle([], vm: id)
             core.vms.release(id)
             throw error
         }
+        specification.disks = specification.disks.map(core.storage.resolved)
+        let record = VMRecord(id: id, specification: specification, now: realtimeNanoseconds())
+        let controller = VMController(record, underWay: [], core: core)
+        do throws(ServiceError) {
+            try await core.makeDirectories(of: id, clean: true)
+            try await insert(controller, record)
+        } catch {
+            core.storage.settle([], vm: id)
+            core.networks.settle([], vm: id)
+            core.vms.release(id)
+            throw error
+        }
+        core.networks.settle(specification.networkInterfaces, vm: id)
         return controller.entry.resource
     }
 
@@ -205,33 +220,34 @@ package final class VMManager: Sendable {
     ) async throws(ServiceError) -> OperationResource {
         try checkReady()
         guard verb != .delete else { throw ServiceError(.invalidArgument, "A VM is deleted with DELETE, not a verb.") }
-        guard verb != .attachDisk, verb != .detachDisk else {
-            throw ServiceError(.invalidArgument, "Disks come and go at the VM's disks, not by a verb.")
+        if let kind = verb.deviceKind {
+            throw ServiceError(
+                .invalidArgument, "A \(kind.words) comes and goes at the VM's \(kind.words)s, not by a verb.")
         }
         return try await controller(id).begin(verb, timeout: timeout)
     }
 
-    // MARK: Disks
+    // MARK: Devices that come and go
 
-    /// Attaches a disk, which was validated, to VM `id`.
-    package func attachDisk(_ disk: DiskSource, to id: String) async throws(ServiceError) -> OperationResource {
+    /// Attaches a device, which was validated, to VM `id`.
+    package func attach(_ device: DeviceSource, to id: String) async throws(ServiceError) -> OperationResource {
         try checkReady()
-        return try await controller(id).attachDisk(disk)
+        return try await controller(id).attach(device)
     }
 
     /// - Parameter timeout: seconds that the guest has to eject it; nil: the default.
-    package func detachDisk(
-        _ disk: String, of id: String, force: Bool, timeout: Double?
+    package func detach(
+        _ device: DeviceName, of id: String, force: Bool, timeout: Double?
     ) async throws(ServiceError) -> OperationResource {
         try checkReady()
-        return try await controller(id).detachDisk(
-            DiskDetach(id: disk, force: force, timeout: timeout ?? core.configuration.detachTimeout))
+        return try await controller(id).detach(
+            DeviceDetach(name: device, force: force, timeout: timeout ?? core.configuration.detachTimeout))
     }
 
-    package func limitDisk(
-        _ disk: String, of id: String, _ limit: DiskSource.RateLimit?
-    ) async throws(ServiceError) -> DiskSource {
+    package func limit(
+        _ device: DeviceName, of id: String, _ limit: DeviceLimit?
+    ) async throws(ServiceError) -> DeviceSource {
         try checkReady()
-        return try await controller(id).limitDisk(disk, limit)
+        return try await controller(id).limit(device, limit)
     }
 }

@@ -15,6 +15,8 @@ package struct RunRecord: Sendable, Equatable {
     /// Bytes of memory that the guest booted with: what it has beyond was plugged.
     package var bootMemory: UInt64
     package var isPaused = false
+    /// Processors that the guest has. Not stored: a guest that is found again tells.
+    package var presentVPs: Int?
 
     package init(runID: String, partitionID: UInt64, startedAt: UInt64, bootMemory: UInt64) {
         self.runID = runID
@@ -76,6 +78,7 @@ package struct VMRecord: Sendable, Equatable {
             processID: run == nil ? nil : processID, revision: revision, operationID: operationID)
         resource.restarts = restarts
         resource.bootMemory = run?.bootMemory
+        resource.presentVPs = run?.presentVPs
         return resource
     }
 }

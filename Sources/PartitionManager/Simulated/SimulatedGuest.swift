@@ -1,4 +1,4 @@
-import BlockStorage
+import DeviceSources
 import EmbeddedHypervisor
 import HypercallABI
 import Hypervisor
@@ -47,6 +47,9 @@ final class SimulatedGuest: GuestDriver {
             vpCount: launch.vpCount, memorySize: launch.memorySize, boot: launch.boot, simulation: launch.simulation)
         machine = Mutex(Stepped(machine: try SteppedMachine(configuration, on: backend, observer: record)))
     }
+
+    /// A simulated guest has the processors that it began with.
+    func setProcessors(count: Int) async throws(GuestError) {}
 
     /// A simulated guest has no memory.
     func setMemory(size: UInt64) async throws(GuestError) {}
@@ -97,10 +100,12 @@ final class SimulatedGuest: GuestDriver {
     }
 
     // A simulated guest has no disks: what it is given it takes, and what it shall give back is gone.
-    func attachDisk(_ disk: DiskSource) async throws(GuestError) {}
-    func detachDisk(_ id: String, force: Bool) async throws(GuestError) { record.tell(.diskEjected(id)) }
-    func keepDisk(_ id: String) async throws(GuestError) {}
-    func limitDisk(_ id: String, _ limit: DiskSource.RateLimit?) async throws(GuestError) {}
+    func attach(_ device: DeviceSource) async throws(GuestError) {}
+    func detach(_ device: DeviceName, force: Bool) async throws(GuestError) { record.tell(.ejected(device)) }
+    func keep(_ device: DeviceName) async throws(GuestError) {}
+    func limit(_ device: DeviceName, _ limit: DeviceLimit?) async throws(GuestError) {}
+
+    func setBalloon(size: UInt64, statisticsInterval: Int) async throws(GuestError) {}
 
     func statistics() -> GuestStatistics {
         machine.withLock { stepped in
@@ -177,6 +182,7 @@ private final class SimulatedRecord: MachineObserver {
             case .poweredOff: .poweredOff
             case .stopped: .stopped
             case .debugExit(let code): .debugExit(code: code)
+            case .watchdogExpired: .watchdogExpired
             case .crashed(_, let message): .failed(GuestFailure(code: "triple-fault", message: message))
             case .failed(let message): .failed(GuestFailure(code: "hypervisor-error", message: message))
             }

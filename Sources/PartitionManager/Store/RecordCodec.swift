@@ -1,4 +1,5 @@
 import BlockStorage
+import DeviceSettings
 import Hypervisor
 import JSON
 import NetworkBackends
@@ -37,7 +38,13 @@ enum RecordCodec {
             object["networkInterfaces"] = .array(specification.networkInterfaces.map(\.json))
         }
         if specification.restart != RestartPolicy() { object["restart"] = specification.restart.json }
+        object["vpMaximum"] = specification.vpMaximum.map { JSONValue($0) }
         object["memoryMaximum"] = specification.memoryMaximum.map { JSONValue($0) }
+        if specification.deviceSettings != DeviceSettings() { object["devices"] = specification.deviceSettings.json }
+        if specification.placement != Placement() { object["placement"] = specification.placement.json }
+        if !specification.withheldFeatures.names.isEmpty {
+            object["withheldFeatures"] = specification.withheldFeatures.json
+        }
         if specification.dumpsCore { object["dumpsCore"] = .bool(true) }
         if let model = specification.simulation {
             var simulation: JSONObject = [
@@ -59,6 +66,7 @@ enum RecordCodec {
         var specification = VMSpecification()
         specification.id = id
         specification.vpCount = Int(vpCount)
+        specification.vpMaximum = value["vpMaximum"]?.uint64.map { Int(clamping: $0) }
         specification.memorySize = memorySize
         specification.memoryMaximum = value["memoryMaximum"]?.uint64
         specification.kernel = kernel
@@ -72,11 +80,22 @@ enum RecordCodec {
         } catch {
             throw StoreError(.corrupt, "the disks of VM \(id) in the state store can't be read: \(error)")
         }
+        do {
+            specification.placement = try Placement(value["placement"])
+        } catch {
+            throw StoreError(.corrupt, "the placement of VM \(id) in the state store can't be read: \(error)")
+        }
+        specification.withheldFeatures = WithheldFeatures(value["withheldFeatures"])
         specification.cloudInit = CloudInit(value["cloudInit"])
         do {
             specification.networkInterfaces = try NetworkSource.list(value["networkInterfaces"])
         } catch {
             throw StoreError(.corrupt, "the network interfaces of VM \(id) in the state store can't be read: \(error)")
+        }
+        do {
+            specification.deviceSettings = try DeviceSettings(value["devices"])
+        } catch {
+            throw StoreError(.corrupt, "the devices of VM \(id) in the state store can't be read: \(error)")
         }
         if let restart = value["restart"] {
             guard let policy = RestartPolicy(restart) else {

@@ -44,6 +44,13 @@ enum StateSchema {
         ALTER TABLE operations ADD COLUMN disk TEXT;
         ALTER TABLE operations ADD COLUMN forced INTEGER NOT NULL DEFAULT 0;
         """,
+        """
+        CREATE TABLE networks (
+            id TEXT PRIMARY KEY, mode TEXT NOT NULL, bridge TEXT NOT NULL, subnet TEXT, range_start TEXT,
+            range_end TEXT, domain TEXT, mtu INTEGER, metadata INTEGER NOT NULL, labels TEXT NOT NULL,
+            created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, revision INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """,
     ]
 
     /// Makes the connection durable and the file the newest version.

@@ -1,3 +1,4 @@
+import DeviceSources
 import JSON
 
 /// What can be written in one transaction. Only bodies given to `StateStore.write` see one.
@@ -46,7 +47,7 @@ package struct StoreTransaction: ~Copyable {
                 SQLiteValue(resource.error.map { RecordCodec.text(RecordCodec.encode($0)) }),
                 SQLiteValue(operation.timeout), SQLiteValue(resource.createdAt), SQLiteValue(resource.endedAt),
                 SQLiteValue(resource.imageID), SQLiteValue(resource.volumeID),
-                SQLiteValue(resource.disk), SQLiteValue(operation.isForced),
+                SQLiteValue(resource.device?.id), SQLiteValue(operation.isForced),
             ])
     }
 

@@ -1,3 +1,4 @@
+import DeviceSources
 import JSON
 
 /// All that the state store keeps, as it is read when a server starts.
@@ -10,6 +11,7 @@ package struct StoredState: Sendable {
     package var vms: [VMRecord] = []
     package var images: [ImageResource] = []
     package var volumes: [VolumeResource] = []
+    package var networks: [NetworkResource] = []
     /// In the order of their creation.
     package var operations: [StoredOperation] = []
     /// In the order of their sequences.
@@ -42,6 +44,7 @@ package struct StoredState: Sendable {
             """, [], StoredState.operation)
         images = try StoredState.images(database)
         volumes = try StoredState.volumes(database)
+        networks = try StoredState.networks(database)
         events = try database.query("SELECT sequence, time, type, vm_id, details FROM events ORDER BY sequence") {
             row throws(StoreError) in
             EventRecord(
@@ -90,7 +93,8 @@ package struct StoredState: Sendable {
             endedAt: row.optionalUnsigned(7))
         resource.imageID = row.optionalText(8)
         resource.volumeID = row.optionalText(9)
-        resource.disk = row.optionalText(10)
+        // The column is from when only disks came and went; what kind it is follows from the verb.
+        if let kind = verb.deviceKind { resource.device = row.optionalText(10).map { DeviceName(kind, $0) } }
         var operation = StoredOperation(resource: resource, timeout: row.optionalReal(5))
         operation.isForced = row.integer(11) != 0
         return operation

@@ -1,3 +1,4 @@
+import DeviceSources
 import Glibc
 import LinuxSystem
 import Log
@@ -162,8 +163,12 @@ final class WorkerConnection: @unchecked Sendable {
             if contact == nil { events(.rebooted) }
         case .event(.crashKernelLoaded):
             if contact == nil { events(.crashKernelLoaded) }
-        case .event(.diskEjected(let id)):
-            if contact == nil { events(.diskEjected(id)) }
+        case .event(.watchdogExpired):
+            if contact == nil { events(.watchdogExpired) }
+        case .event(.ejected(let device)):
+            if contact == nil { events(.ejected(device)) }
+        case .event(.processors(let count)):
+            if contact == nil { events(.processors(count)) }
         case .event(.ended): break  // Told when the process has ended, from the result that it wrote.
         case .request, .acknowledge: break
         }
@@ -183,7 +188,8 @@ final class WorkerConnection: @unchecked Sendable {
         self.hello = hello
         makeContact(.made(isPaused: hello.isPaused))
         // Whatever happened before is news to this server.
-        if let disks = hello.disks { events(.disks(disks)) }
+        for (kind, devices) in hello.devices { events(.devices(kind, devices)) }
+        if let processors = hello.processors { events(.processors(processors)) }
         events(.consoleAdvanced)
     }
 

@@ -37,6 +37,8 @@ enum WorkerEnd {
         case .stopped: .stopped
         case .debugExit: .debugExit(code: result.code ?? 0)
         case .crashed: .failed(crash("triple-fault", result, launch))
+        case .watchdogPoweredOff: .watchdogExpired
+        case .watchdogCrashed: .failed(crash("watchdog-expired", result, launch))
         case .panicked: .failed(crash("guest-panic", result, launch))
         case .failed: .failed(failure("hypervisor-error", result.message ?? "the guest can't go on", of: launch))
         }

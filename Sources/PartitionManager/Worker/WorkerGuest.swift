@@ -1,4 +1,4 @@
-import BlockStorage
+import DeviceSources
 import WorkerProtocol
 
 /// A guest in a worker process of its own.
@@ -21,7 +21,11 @@ final class WorkerGuest: GuestDriver {
     func pause() async throws(GuestError) { try await request(.pause) }
     func resume() async throws(GuestError) { try await request(.resume) }
     func reset() async throws(GuestError) { try await request(.reset) }
+    func setProcessors(count: Int) async throws(GuestError) { try await request(.setProcessors(count)) }
     func setMemory(size: UInt64) async throws(GuestError) { try await request(.setMemory(size)) }
+    func setBalloon(size: UInt64, statisticsInterval: Int) async throws(GuestError) {
+        try await request(.setBalloon(size: size, statisticsInterval: UInt64(clamping: statisticsInterval)))
+    }
     func pressPowerButton() async throws(GuestError) { try await request(.powerButton) }
 
     func stop() async throws(GuestError) {
@@ -43,13 +47,13 @@ final class WorkerGuest: GuestDriver {
         return written
     }
 
-    func attachDisk(_ disk: DiskSource) async throws(GuestError) { try await request(.attachDisk(disk)) }
-    func detachDisk(_ id: String, force: Bool) async throws(GuestError) {
-        try await request(.detachDisk(id: id, force: force))
+    func attach(_ device: DeviceSource) async throws(GuestError) { try await request(.attach(device)) }
+    func detach(_ device: DeviceName, force: Bool) async throws(GuestError) {
+        try await request(.detach(device, force: force))
     }
-    func keepDisk(_ id: String) async throws(GuestError) { try await request(.keepDisk(id: id)) }
-    func limitDisk(_ id: String, _ limit: DiskSource.RateLimit?) async throws(GuestError) {
-        try await request(.limitDisk(id: id, limit))
+    func keep(_ device: DeviceName) async throws(GuestError) { try await request(.keep(device)) }
+    func limit(_ device: DeviceName, _ limit: DeviceLimit?) async throws(GuestError) {
+        try await request(.limit(device, limit))
     }
 
     /// No event comes any more, and commands fail.

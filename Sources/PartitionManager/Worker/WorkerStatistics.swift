@@ -74,10 +74,16 @@ final class WorkerStatistics: Sendable {
         now.memoryDeposited = page.memoryDeposited
         now.hypercalls = page.hypercalls
         now.reboots = page.reboots
-        // A worker that does not tell its disks' places has those that it was started with.
-        let names = page.diskIDs.allSatisfy(\.isEmpty) ? launch.disks.map(\.id) : page.diskIDs
-        for (id, counters) in zip(names, page.disks) where !id.isEmpty { now.disks[id] = counters }
-        now.networkInterfaces = Array(page.networkInterfaces.prefix(launch.networkInterfaces.count))
+        func byID<Counters>(_ counters: [Counters], _ told: [String], _ first: [String]) -> [String: Counters] {
+            // A worker that does not tell its devices' places has those that it was started with.
+            let names = told.allSatisfy(\.isEmpty) ? first : told
+            return Dictionary(
+                zip(names, counters).filter { !$0.0.isEmpty }, uniquingKeysWith: { first, _ in first })
+        }
+        now.disks = byID(page.disks, page.diskIDs, launch.disks.map(\.id))
+        now.networkInterfaces = byID(
+            page.networkInterfaces, page.networkInterfaceIDs, launch.networkInterfaces.map(\.id))
+        now.balloon = page.balloon
         state.last = now
     }
 

@@ -37,6 +37,8 @@ package final class MemoryDevice: VirtioDevice {
     private struct State {
         /// Bytes.
         var requested: UInt64
+        /// What was negotiated.
+        var features: UInt64 = 0
         var queue: VirtQueue?
         var memory: GuestMemory?
         var signals: (any VirtioSignals)?
@@ -87,6 +89,7 @@ package final class MemoryDevice: VirtioDevice {
 
     package func start(_ queues: [VirtQueue?], features: UInt64, memory: GuestMemory, signals: any VirtioSignals) {
         state.withLock { state in
+            state.features = features
             state.queue = queues.first ?? nil
             state.memory = memory
             state.signals = signals
@@ -100,6 +103,42 @@ package final class MemoryDevice: VirtioDevice {
             defer { (state.queue, state.memory, state.signals) = (nil, nil, nil) }
             return [state.queue]
         }
+    }
+
+    /// The whole state as one value; the memory's contents are not part of it. No processor may run meanwhile.
+    package func save() -> MemoryDeviceState {
+        state.withLock { state in
+            let runs = state.signals != nil
+            return MemoryDeviceState(
+                requested: state.requested, plugged: region.pluggedRanges,
+                device: QueueDeviceState(
+                    features: runs ? state.features : 0, queues: runs ? [state.queue.map(SavedQueue.init)] : []))
+        }
+    }
+
+    /// Goes on from a saved state with the guest memory of that time; nothing is plugged before.
+    ///
+    /// - Throws: `VirtQueueError` for a state that is not one of such a device or does not fit the memory, and where a
+    ///   block can't be mapped. What was mapped until then stays.
+    package func load(
+        _ saved: MemoryDeviceState, memory: GuestMemory, signals: any VirtioSignals
+    ) throws(VirtQueueError) {
+        let count = Int(region.size / GrowthRegion.blockSize)
+        guard saved.requested <= region.size,
+            saved.plugged.allSatisfy({ !$0.isEmpty && $0.lowerBound >= 0 && $0.upperBound <= count })
+        else { throw VirtQueueError("the saved state is of a guest that can have more memory") }
+        for range in saved.plugged where region.state(of: range) == .unplugged {
+            let gpa = region.gpa + UInt64(range.lowerBound) * GrowthRegion.blockSize
+            guard backend.map(gpa, region.address(of: range), UInt64(range.count) * GrowthRegion.blockSize) else {
+                throw VirtQueueError("\(range.count) blocks of memory can't be mapped")
+            }
+            region.set(range, isPlugged: true)
+        }
+        // Its queue may lie in what was plugged.
+        let queues = try saved.device.restored(offered: features, limits: queueSizes, memory: memory)
+        stop()
+        state.withLock { $0.requested = saved.requested }
+        if !queues.isEmpty { start(queues, features: saved.device.features, memory: memory, signals: signals) }
     }
 
     package func notify(queue: Int) {
@@ -177,6 +216,15 @@ package final class MemoryDevice: VirtioDevice {
         region.discard(blocks)
         return true
     }
+}
+
+/// A memory device's state as one value.
+package struct MemoryDeviceState: Equatable, Sendable {
+    /// Bytes that the guest should have of the region.
+    package var requested: UInt64
+    /// The blocks that it has.
+    package var plugged: [Range<Int>]
+    package var device: QueueDeviceState
 }
 
 extension DescriptorChain {

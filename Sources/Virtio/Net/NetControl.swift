@@ -52,12 +52,17 @@ enum NetCommand: Equatable {
                 guard features & NetFeature.multiQueue != 0, count >= 1, count <= target.backend.queues.count else {
                     return false
                 }
+                guard count != target.activePairs.load(ordering: .relaxed) else { return true }
+                guard target.mayChangeBackend() else { return false }
                 try target.setActive(pairs: count)
             case .setGuestOffloads(let wanted):
                 guard features & NetFeature.controlGuestOffloads != 0,
                     wanted & ~(features & NetFeature.guestOffloads) == 0
                 else { return false }
-                try target.setReceiveOffloads(NetFeature.receiveOffloads(wanted))
+                let offloads = NetFeature.receiveOffloads(wanted)
+                guard offloads != target.receiveOffloads else { return true }
+                guard target.mayChangeBackend() else { return false }
+                try target.setReceiveOffloads(offloads)
             case .unknown: return false
             }
             return true

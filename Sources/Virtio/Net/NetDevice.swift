@@ -1,21 +1,22 @@
-import BlockStorage
 import GuestMemory
 import LinuxSystem
 import NetworkBackends
 import Synchronization
 
-/// virtio-net (virtio 1.2, 5.1): a network interface with a thread for each pair of queues.
+/// virtio-net (virtio 1.2, 5.1): a network interface whose pairs of queues are served by a thread each, or by the host's
+/// kernel.
 package final class NetDevice: VirtioDevice {
     package let deviceType: UInt16 = 1
     package let features: UInt64
     package let queueSizes: [UInt16]
     private let target: NetTarget
     private let configuration: NetConfiguration
+    private let kernel: NetKernelPath?
     private let report: @Sendable (String) -> Void
     private let running = Mutex<Running?>(nil)
 
     private struct Running {
-        var pairs: [NetPairThread?]
+        var pairs: NetPairs
         var control: NetControlQueue?
         let features: UInt64
         let memory: GuestMemory
@@ -26,12 +27,13 @@ package final class NetDevice: VirtioDevice {
     ///   - backend: has as many queues as the device gets pairs.
     ///   - limiters: of what is received and of what is sent.
     ///   - withheld: feature bits of the device that are not offered.
+    ///   - kernel: nil: this process moves all packets.
     ///   - report: is given a line where the host lacks something.
     ///   - account: is told of what went through, on the pairs' threads.
     package init(
         _ backend: any NetworkBackend, mac: MACAddress, allowsSpoofing: Bool = false,
         limiters: (receive: RateLimiter, send: RateLimiter) = (RateLimiter(nil), RateLimiter(nil)),
-        withheld: UInt64 = 0, report: @escaping @Sendable (String) -> Void = { _ in },
+        withheld: UInt64 = 0, kernel: NetKernelPath? = nil, report: @escaping @Sendable (String) -> Void = { _ in },
         account: @escaping @Sendable (NetAccount) -> Void = { _ in }
     ) {
         let pairs = backend.queues.count
@@ -41,8 +43,15 @@ package final class NetDevice: VirtioDevice {
         target = NetTarget(
             backend, mac: mac, allowsSpoofing: allowsSpoofing, receiveLimiter: limiters.receive,
             sendLimiter: limiters.send, account: account)
+        self.kernel = kernel
         self.report = report
     }
+
+    /// The kernel knows no packed queues.
+    package var commonFeatures: UInt64 {
+        kernel == nil ? VirtioFeature.common : VirtioFeature.common & ~VirtioFeature.ringPacked
+    }
+    package func consistent(_ features: UInt64) -> UInt64 { NetFeature.consistent(features) }
 
     package func readConfiguration(offset: Int, count: Int) -> UInt64 {
         littleEndian(configuration.bytes, offset: offset, count: count)
@@ -64,8 +73,8 @@ package final class NetDevice: VirtioDevice {
     }
 
     private func start(
-        _ queues: [VirtQueue?], features: UInt64, activePairs: Int, offloads: NetworkOffloads, _ memory: GuestMemory,
-        _ signals: any VirtioSignals
+        _ queues: [VirtQueue?], packets: [[UInt8]] = [], features: UInt64, activePairs: Int, offloads: NetworkOffloads,
+        _ memory: GuestMemory, _ signals: any VirtioSignals
     ) {
         running.withLock { running in
             guard running == nil else { return }
@@ -81,28 +90,39 @@ package final class NetDevice: VirtioDevice {
                 queues.indices.contains(index) ? queues[index].map { NetControlQueue(queue: $0, index: index) } : nil
             }
             running = Running(
-                pairs: startThreads(queues, features: features, memory, signals), control: control,
+                pairs: startPairs(queues, packets: packets, features: features, memory, signals), control: control,
                 features: features, memory: memory, signals: signals)
         }
     }
 
-    private func startThreads(
-        _ queues: [VirtQueue?], wakes: [EventFD?] = [], features: UInt64, _ memory: GuestMemory,
+    private func startPairs(
+        _ queues: [VirtQueue?], packets: [[UInt8]], wakes: [EventFD?] = [], features: UInt64, _ memory: GuestMemory,
         _ signals: any VirtioSignals
-    ) -> [NetPairThread?] {
+    ) -> NetPairs {
         let known = features & NetFeature.multiQueue != 0 ? target.backend.queues.count : 1
         func queue(_ index: Int) -> VirtQueue? { queues.indices.contains(index) ? queues[index] : nil }
-        return (0..<known).map { pair in
-            let (receive, send) = (queue(2 * pair), queue(2 * pair + 1))
-            guard receive != nil || send != nil else { return nil }
-            do throws(Errno) {
-                return try NetPairThread(
-                    receive: receive, send: send, wake: wakes.indices.contains(pair) ? wakes[pair] : nil, pair: pair,
-                    target: target, memory: memory, features: features, signals: signals)
-            } catch {
-                report("pair \(pair) of a network interface's queues has no thread: \(error)")
-                signals.needsReset(VirtQueueError("the host has no thread for pair \(pair)"))
-                return nil
+        let pairs = (0..<known).map { pair in
+            NetPairQueues(
+                receive: queue(2 * pair), send: queue(2 * pair + 1),
+                packet: packets.indices.contains(pair) ? packets[pair] : [])
+        }
+        return NetPairs(
+            pairs, wakes: wakes, target: target, kernel: kernel, memory: memory, features: features, signals: signals,
+            report: report)
+    }
+
+    /// Has the kernel serve the pairs from now on, or no more, where that may be so now and was not, or the other way
+    /// round.
+    package func reconsider() {
+        running.withLock { running in
+            guard var now = running, let kernel, now.pairs.isServedByKernel != kernel.isAllowed() else { return }
+            let (queues, packets) = end(now)
+            now.pairs = startPairs(
+                queues, packets: packets, wakes: now.pairs.wakes, features: now.features, now.memory, now.signals)
+            running = now
+            // Nobody knows what the driver was told last.
+            for queue in queues.indices where queues[queue] != nil && queue != now.control?.index {
+                now.signals.queueWasUsed(queue)
             }
         }
     }
@@ -111,14 +131,14 @@ package final class NetDevice: VirtioDevice {
         let outcome = running.withLock { running -> (any VirtioSignals, Result<Bool, VirtQueueError>)? in
             guard let now = running else { return nil }
             guard var control = now.control, control.index == queue else {
-                if now.pairs.indices.contains(queue / 2) { now.pairs[queue / 2]?.wake.signal() }
+                now.pairs.wake(queue / 2)?.signal()
                 return nil
             }
             do throws(VirtQueueError) {
                 let wantsInterrupt = try control.serve(target, features: now.features, memory: now.memory)
                 running?.control = control
                 // Pairs may be in use now that were not, or the other way round.
-                for pair in now.pairs { pair?.wake.signal() }
+                for wake in now.pairs.wakes { wake?.signal() }
                 return (now.signals, .success(wantsInterrupt))
             } catch {
                 running?.control = nil
@@ -134,10 +154,8 @@ package final class NetDevice: VirtioDevice {
 
     package func doorbell(queue: Int) -> EventFD? {
         running.withLock { running in
-            guard let running, queue != running.control?.index, running.pairs.indices.contains(queue / 2) else {
-                return nil
-            }
-            return running.pairs[queue / 2]?.wake
+            guard let running, queue != running.control?.index else { return nil }
+            return running.pairs.wake(queue / 2)
         }
     }
 
@@ -146,36 +164,32 @@ package final class NetDevice: VirtioDevice {
         running.withLock { running in
             guard let now = running else { return [] }
             running = nil
-            return end(now)
+            return end(now).queues
         }
     }
 
-    /// Ends the threads; the queues by their numbers.
-    private func end(_ now: Running) -> [VirtQueue?] {
-        // All are told before the first is waited for.
-        for thread in now.pairs { thread?.requestStop() }
+    /// Ends the pairs; the queues by their numbers, and the packets that wait for the driver by their pairs'.
+    private func end(_ now: Running) -> (queues: [VirtQueue?], packets: [[UInt8]]) {
         var queues = [VirtQueue?](repeating: nil, count: queueSizes.count)
-        for (pair, thread) in now.pairs.enumerated() {
-            guard let thread else { continue }
-            (queues[2 * pair], queues[2 * pair + 1]) = thread.finish()
-        }
+        let left = now.pairs.end()
+        for (pair, left) in left.enumerated() { (queues[2 * pair], queues[2 * pair + 1]) = (left.receive, left.send) }
         if let control = now.control { queues[control.index] = control.queue }
-        return queues
+        return (queues, left.map(\.packet))
     }
 
     // MARK: State
 
-    /// The device's whole state; it goes on afterwards. A packet that was received and waited for the driver is
-    /// dropped, as networks may. No processor may run meanwhile.
+    /// The device's whole state; it goes on afterwards. No processor may run meanwhile.
     package func save() -> NetDeviceState {
         running.withLock { current in
             guard var now = current else { return NetDeviceState() }
-            let queues = end(now)
+            let (queues, packets) = end(now)
             let state = NetDeviceState(
                 features: now.features, activePairs: target.activePairs.load(ordering: .relaxed),
-                receiveOffloads: target.receiveOffloads, queues: queues.map { $0.map(SavedQueue.init) })
-            now.pairs = startThreads(
-                queues, wakes: now.pairs.map { $0?.wake }, features: now.features, now.memory, now.signals)
+                receiveOffloads: target.receiveOffloads, queues: queues.map { $0.map(SavedQueue.init) },
+                packets: packets)
+            now.pairs = startPairs(
+                queues, packets: packets, wakes: now.pairs.wakes, features: now.features, now.memory, now.signals)
             current = now
             return state
         }
@@ -187,9 +201,11 @@ package final class NetDevice: VirtioDevice {
     package func load(
         _ state: NetDeviceState, memory: GuestMemory, signals: any VirtioSignals
     ) throws(VirtQueueError) {
-        guard state.features & ~(features | VirtioFeature.common) == 0,
+        guard state.features & ~(features | commonFeatures) == 0,
             state.activePairs >= 1, state.activePairs <= target.backend.queues.count,
-            state.receiveOffloads.isSubset(of: NetFeature.receiveOffloads(state.features))
+            state.receiveOffloads.isSubset(of: NetFeature.receiveOffloads(state.features)),
+            state.packets.count <= target.backend.queues.count,
+            state.packets.allSatisfy({ $0.count <= NetLimit.packetSize + PacketHeader.size })
         else {
             throw VirtQueueError("the saved state is of a network interface with other features or more queues")
         }
@@ -198,8 +214,8 @@ package final class NetDevice: VirtioDevice {
         stop()
         guard !queues.isEmpty else { return }
         start(
-            queues, features: state.features, activePairs: state.activePairs, offloads: state.receiveOffloads, memory,
-            signals)
+            queues, packets: state.packets, features: state.features, activePairs: state.activePairs,
+            offloads: state.receiveOffloads, memory, signals)
     }
 }
 
@@ -213,4 +229,6 @@ package struct NetDeviceState: Equatable, Sendable {
     package var receiveOffloads: NetworkOffloads = []
     /// By number; nil for those that the driver does not use, none where the device does not run.
     package var queues: [SavedQueue?] = []
+    /// By pair: the packet, with its header, that was received and waits for the driver's buffers; empty: none.
+    package var packets: [[UInt8]] = []
 }

@@ -34,6 +34,17 @@ package enum NetFeature {
         return features
     }
 
+    /// Without those that need another one that is not there (5.1.3.1).
+    static func consistent(_ features: UInt64) -> UInt64 {
+        var features = features
+        let needs: [(UInt64, UInt64)] = [
+            (checksum, hostTSO4 | hostTSO6 | hostUSO), (guestChecksum, guestTSO4 | guestTSO6 | guestUSO4 | guestUSO6),
+            (controlQueue, multiQueue | controlGuestOffloads),
+        ]
+        for (needed, by) in needs where features & needed == 0 { features &= ~by }
+        return features
+    }
+
     /// What the driver may leave to us.
     static func sendOffloads(_ features: UInt64) -> NetworkOffloads {
         // Without checksums there is no segmentation, whatever a driver says that took no notice (5.1.3.1).

@@ -4,6 +4,14 @@ import LinuxSystem
 import NetworkBackends
 import Synchronization
 
+/// A pair of queues between two of its threads.
+struct NetPairQueues: Sendable {
+    var receive: VirtQueue?
+    var send: VirtQueue?
+    /// That was received and waits for the driver's buffers, with its header; empty: none.
+    var packet: [UInt8] = []
+}
+
 /// Serves a pair of queues, one for each direction. For the pair's own thread.
 final class NetPairLoop {
     private let pair: Int
@@ -17,21 +25,24 @@ final class NetPairLoop {
 
     /// - Parameter pair: which one; its queues have twice the number, and one more.
     init(
-        receive: VirtQueue?, send: VirtQueue?, pair: Int, target: NetTarget, backend: any NetworkQueue,
-        memory: GuestMemory, features: UInt64, signals: any VirtioSignals
+        _ queues: NetPairQueues, pair: Int, target: NetTarget, backend: any NetworkQueue, memory: GuestMemory,
+        features: UInt64, signals: any VirtioSignals
     ) {
         self.pair = pair
         self.target = target
         self.backend = backend
         self.signals = signals
-        receiver = receive.map {
-            NetReceiver($0, target: target, backend: backend, memory: memory, features: features)
+        receiver = queues.receive.map {
+            NetReceiver(
+                $0, packet: queues.packet, target: target, backend: backend, memory: memory, features: features)
         }
-        sender = send.map { NetSender($0, target: target, backend: backend, memory: memory, features: features) }
+        sender = queues.send.map { NetSender($0, target: target, backend: backend, memory: memory, features: features) }
     }
 
     /// The queues as the loop left them.
-    var queues: (receive: VirtQueue?, send: VirtQueue?) { (receiver?.queue, sender?.queue) }
+    var queues: NetPairQueues {
+        NetPairQueues(receive: receiver?.queue, send: sender?.queue, packet: receiver?.waitingPacket ?? [])
+    }
 
     private var isActive: Bool { pair < target.activePairs.load(ordering: .acquiring) }
 

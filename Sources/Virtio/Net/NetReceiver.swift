@@ -1,4 +1,3 @@
-import BlockStorage
 import Glibc
 import GuestMemory
 import LinuxSystem
@@ -24,8 +23,10 @@ final class NetReceiver {
     /// When to go on, monotonic nanoseconds: the limit is reached, or the backend is broken.
     private(set) var until: UInt64?
 
+    /// - Parameter packet: with its header, that was received before and waits for the driver; empty: none.
     init(
-        _ queue: VirtQueue, target: NetTarget, backend: any NetworkQueue, memory: GuestMemory, features: UInt64
+        _ queue: VirtQueue, packet: [UInt8] = [], target: NetTarget, backend: any NetworkQueue, memory: GuestMemory,
+        features: UInt64
     ) {
         self.queue = queue
         self.target = target
@@ -33,7 +34,14 @@ final class NetReceiver {
         self.memory = memory
         mergesBuffers = features & NetFeature.mergeableBuffers != 0
         buffer = .allocate(byteCount: NetLimit.bufferSize, alignment: 16)
+        if !packet.isEmpty, packet.count <= buffer.count {
+            buffer.copyBytes(from: packet)
+            if accept(packet.count) { pending = packet.count }
+        }
     }
+
+    /// The packet, with its header, that waits for the driver; empty where there is none.
+    var waitingPacket: [UInt8] { pending.map { Array(buffer[..<$0]) } ?? [] }
 
     deinit { buffer.deallocate() }
 

@@ -1,4 +1,3 @@
-import BlockStorage
 import Glibc
 import GuestMemory
 import LinuxSystem

@@ -1,4 +1,4 @@
-import BlockStorage
+import LinuxSystem
 import NetworkBackends
 import Synchronization
 
@@ -11,6 +11,8 @@ final class NetTarget: Sendable {
     let receiveLimiter: RateLimiter
     let sendLimiter: RateLimiter
     let account: @Sendable (NetAccount) -> Void
+    /// Each change of a tap takes the lock that all of the host's networks share: a guest gets it only so often.
+    private let changes = RateLimiter(bytesPerSecond: nil, operationsPerSecond: 100)
     /// Pairs of queues in use, from the first one on.
     let activePairs = Atomic(1)
     /// What received packets may leave to the driver (`NetworkOffloads`).
@@ -27,6 +29,9 @@ final class NetTarget: Sendable {
         self.sendLimiter = sendLimiter
         self.account = account
     }
+
+    /// Whether the driver may change the backend's settings now; one that does it all the time is told that it failed.
+    func mayChangeBackend() -> Bool { changes.take(bytes: 0, now: monotonicNanoseconds()) == nil }
 
     var receiveOffloads: NetworkOffloads {
         get { NetworkOffloads(rawValue: offloads.load(ordering: .relaxed)) }

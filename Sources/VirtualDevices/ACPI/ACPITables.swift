@@ -1,13 +1,21 @@
 /// The tables by which a guest learns what machine it has: hardware-reduced ACPI 6.5 without 8259, 8254 and i8042.
 package enum ACPITables {
     package struct Configuration: Equatable, Sendable {
-        /// 1...254; a value outside is taken as the nearer end. The processors' APIC identifiers count from 0.
-        package var vpCount: Int
+        /// Processors that the guest begins with, 1...254. Their APIC identifiers count from 0.
+        package let vpCount: Int
+        /// Processors that it can have, `vpCount`...254.
+        package let maximumVPCount: Int
         /// The first address that is no memory's; it decides where PCI devices' registers of 64 bits can lie.
-        package var memoryEnd: UInt64
+        package let memoryEnd: UInt64
+        /// Whether processors come and go.
+        let hasProcessorHotplug: Bool
+        package var hasWatchdog = false
 
-        package init(vpCount: Int, memoryEnd: UInt64) {
-            self.vpCount = vpCount
+        /// Numbers of processors outside their ranges are taken as the nearer end; no maximum: they neither come nor go.
+        package init(vpCount: Int, maximumVPCount: Int? = nil, memoryEnd: UInt64) {
+            self.vpCount = min(max(vpCount, 1), 254)
+            self.maximumVPCount = min(max(maximumVPCount ?? 1, self.vpCount), 254)
+            hasProcessorHotplug = maximumVPCount != nil && self.maximumVPCount > 1
             self.memoryEnd = memoryEnd
         }
     }
@@ -18,7 +26,6 @@ package enum ACPITables {
     /// The tables and where to put them, all within `Platform.acpiTablesStart..<acpiTablesEnd`, page-aligned or not,
     /// without overlaps. The root pointer is first.
     package static func build(_ configuration: Configuration) -> [(gpa: UInt64, bytes: [UInt8])] {
-        let vpCount = min(max(configuration.vpCount, 1), 254)
         var tables: [(gpa: UInt64, bytes: [UInt8])] = []
         var next = rsdpAddress + 64
         func place(_ bytes: [UInt8]) -> UInt64 {
@@ -27,12 +34,12 @@ package enum ACPITables {
             next = (gpa + UInt64(bytes.count) + 63) / 64 * 64
             return gpa
         }
-        let dsdt = place(
-            differentiatedSystemDescription(vpCount: vpCount, memoryEnd: configuration.memoryEnd))
+        let dsdt = place(differentiatedSystemDescription(configuration))
         let fadt = place(fixedDescription(dsdt: dsdt))
-        let madt = place(multipleAPICDescription(vpCount: vpCount))
+        let madt = place(multipleAPICDescription(configuration))
         let mcfg = place(memoryMappedConfiguration)
-        let xsdt = place(extendedSystemDescription([fadt, madt, mcfg]))
+        let watchdog = configuration.hasWatchdog ? [place(watchdogActions)] : []
+        let xsdt = place(extendedSystemDescription([fadt, madt, mcfg] + watchdog))
         return [(rsdpAddress, rootPointer(xsdt: xsdt))] + tables
     }
 
@@ -54,16 +61,13 @@ package enum ACPITables {
     }
 
     /// ACPI 6.5, 5.2.12.
-    private static func multipleAPICDescription(vpCount: Int) -> [UInt8] {
+    private static func multipleAPICDescription(_ configuration: Configuration) -> [UInt8] {
         var table = ACPITable(signature: "APIC", revision: 5)
         table.append(UInt32(truncatingIfNeeded: Platform.localAPICBase))
         let noCompatible8259: UInt32 = 0
         table.append(noCompatible8259)
-        for processor in 0..<vpCount {
-            let id = UInt8(truncatingIfNeeded: processor)
-            let enabled: UInt32 = 1
-            table.append([0, 8, id, id])
-            table.append(enabled)
+        for processor in 0..<configuration.maximumVPCount {
+            table.append(localAPIC(processor, processor < configuration.vpCount ? .enabled : .onlineCapable))
         }
         table.append([1, 12, 0, 0])
         table.append(UInt32(truncatingIfNeeded: Platform.ioAPICBase))

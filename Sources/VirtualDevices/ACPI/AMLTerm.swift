@@ -102,6 +102,9 @@ struct AMLTerm: Equatable {
         AMLTerm([0xA0] + withLength(condition.bytes + joined(body)))
     }
 
+    /// Ends the method with this value.
+    static func `return`(_ value: AMLTerm) -> AMLTerm { AMLTerm([0xA4] + value.bytes) }
+
     static func notify(_ object: AMLName, _ value: UInt64) -> AMLTerm {
         AMLTerm([0x86] + object.bytes + integer(value).bytes)
     }

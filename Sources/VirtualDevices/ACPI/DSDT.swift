@@ -1,29 +1,22 @@
 extension ACPITables {
     /// The namespace: processors, serial port, clock, power button, and the event device that tells of it.
-    static func differentiatedSystemDescription(vpCount: Int, memoryEnd: UInt64) -> [UInt8] {
+    static func differentiatedSystemDescription(_ configuration: Configuration) -> [UInt8] {
         // Revision 2 and above: integers have 64 bits.
         var table = ACPITable(signature: "DSDT", revision: 2)
-        let devices = [serialPort, clock, powerButton, hostBridge(memoryEnd), reservedMemory] + eventDevice
-        table.append(AMLTerm.scope("\\_SB", (0..<vpCount).map(processor) + devices).bytes)
+        let devices =
+            [serialPort, clock, powerButton, hostBridge(configuration.memoryEnd), reservedMemory]
+            + eventDevice(configuration)
+        table.append(AMLTerm.scope("\\_SB", processors(configuration) + devices).bytes)
         table.append(AMLTerm.name("\\_S5", softOff).bytes)
         return table.finished()
     }
 
     /// Present, enabled, shown and working.
-    private static let working = AMLTerm.name("_STA", .integer(0x0F))
+    static let working = AMLTerm.name("_STA", .integer(0x0F))
 
     private static var softOff: AMLTerm {
         let type = AMLTerm.integer(UInt64(PowerRegisters.softOffType))
         return .package([type, .integer(0), .integer(0), .integer(0)])
-    }
-
-    /// The identifier equals that of the processor's local APIC in the MADT.
-    private static func processor(_ index: Int) -> AMLTerm {
-        let digits = String(index, radix: 16, uppercase: true)
-        let name = AMLName("C" + String(repeating: "0", count: max(0, 3 - digits.count)) + digits)
-        return .device(
-            name,
-            [.name("_HID", .string("ACPI0007")), .name("_UID", .integer(UInt64(max(index, 0)))), working])
     }
 
     private static var serialPort: AMLTerm {
@@ -81,8 +74,8 @@ extension ACPITables {
     }
 
     /// ACPI 6.5, 5.6.9: an edge on the interrupt runs `_EVT`, which takes the pending events and tells their devices.
-    private static var eventDevice: [AMLTerm] {
-        let dispatch: [AMLTerm] = [
+    private static func eventDevice(_ configuration: Configuration) -> [AMLTerm] {
+        var dispatch: [AMLTerm] = [
             .store(.reference("EVNT"), in: .local0),
             .if(
                 .and(.local0, .integer(UInt64(EventDevice.State.powerButton.rawValue))),
@@ -90,6 +83,10 @@ extension ACPITables {
             .if(
                 .and(.local0, .integer(UInt64(EventDevice.State.pciHotplug.rawValue))), [.call("\\_SB.PCI0.PHPN")]),
         ]
+        if configuration.hasProcessorHotplug {
+            let bit = AMLTerm.integer(UInt64(EventDevice.State.processorHotplug.rawValue))
+            dispatch.append(.if(.and(.local0, bit), [.call("\\_SB.PRSC")]))
+        }
         return [
             .device(
                 "GED_",

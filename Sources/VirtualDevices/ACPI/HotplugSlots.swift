@@ -1,7 +1,7 @@
 /// The slots of the PCI bus as a guest's ACPI driver sees them (ACPI 6.5, 6.3): members of the host bridge.
 extension ACPITables {
     /// The notifications of ACPI 6.5, 5.6.6.
-    private enum Notification {
+    enum Notification {
         static let deviceCheck: UInt64 = 1
         static let ejectRequest: UInt64 = 3
     }

@@ -52,6 +52,11 @@ package enum Platform {
     /// Which PCI slots were filled and which are to be emptied, three registers of four bytes.
     package static let pciHotplugPort: UInt16 = 0x610
     package static let pciHotplugCount: UInt64 = 12
+    /// The registers of the watchdog timer, where the machine has one.
+    package static let watchdogPort: UInt16 = 0x620
+    /// Which processors there are, which came and which are to go: see `ProcessorHotplug`.
+    package static let processorHotplugPort: UInt16 = 0x680
+    package static let processorHotplugCount: UInt64 = 128
     /// Writing a byte ends the machine with that code; four ports, so that 32-bit writes reach it too.
     package static let debugExitPort: UInt16 = 0xF4
     package static let debugExitCount: UInt64 = 4

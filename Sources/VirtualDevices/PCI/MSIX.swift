@@ -1,3 +1,4 @@
+import LinuxSystem
 import Synchronization
 
 /// The message-signalled interrupts of one function: its vector table, its pending bits and its capability's control
@@ -95,6 +96,15 @@ package final class MSIX: Sendable {
     package func trigger(_ vector: Int) {
         guard let message = state.withLock({ $0.trigger(vector) }) else { return }
         if events?.signal(vector, message) != true { deliver(message.address, message.data) }
+    }
+
+    /// The eventfd whose signal is the vector's message, for somebody else to signal; nil where the host has none for it.
+    /// While the vector is masked signals stay in it, and become a message afterwards.
+    package func event(_ vector: Int) -> EventFD? {
+        guard let message = state.withLock({ $0.sendable.indices.contains(vector) ? $0.sendable[vector] : nil }) else {
+            return nil
+        }
+        return events?.event(vector, message)
     }
 
     package func reset() {

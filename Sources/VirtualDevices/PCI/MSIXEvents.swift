@@ -62,4 +62,9 @@ final class MSIXEvents: Sendable {
             return true
         }
     }
+
+    /// The event that stands for the message; nil where none does.
+    func event(_ index: Int, _ message: MSIX.Entry) -> EventFD? {
+        vectors.withLock { $0[index].message == message ? $0[index].event : nil }
+    }
 }

@@ -20,7 +20,7 @@ package final class PCIHotplug: BusDevice {
     }
 
     /// Slots that `_EJ0` is there for: what stands below them is the machine's own.
-    package static let slots = 4..<PCIHostBridge.slots
+    package static let slots = 8..<PCIHostBridge.slots
     static let mask = slots.reduce(UInt32(0)) { $0 | 1 << UInt32($1) }
 
     /// The pending bits, for saving.

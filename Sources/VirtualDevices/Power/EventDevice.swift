@@ -8,6 +8,7 @@ package final class EventDevice: BusDevice {
         package init(rawValue: UInt8) { self.rawValue = rawValue }
         package static let powerButton = State(rawValue: 1)
         package static let pciHotplug = State(rawValue: 2)
+        package static let processorHotplug = State(rawValue: 4)
     }
 
     private let pending = Mutex(State())
@@ -26,7 +27,7 @@ package final class EventDevice: BusDevice {
     /// Repeats the edge of a hotplug event that nobody has read: while a guest starts, its interrupt controller loses
     /// edges. The owner calls it now and then.
     package func remind() {
-        if pending.withLock({ $0.contains(.pciHotplug) }) { interrupt.pulse() }
+        if !pending.withLock({ $0.isDisjoint(with: [.pciHotplug, .processorHotplug]) }) { interrupt.pulse() }
     }
 
     package func read(offset: UInt64, size: Int) -> UInt64 {

@@ -3,6 +3,7 @@ import FuzzSupport
 import Glibc
 import GuestMemory
 import LinuxSystem
+import NetworkBackends
 import Synchronization
 import Virtio
 import VirtualDevices
@@ -15,8 +16,8 @@ package enum MachineFuzzing {
         guard let arena = FuzzMemory.shared, let machine = try? FuzzMachine(arena.memory) else { return false }
         arena.clear()
         var input = FuzzBytes(bytes)
-        let withDisk = input.byte() & 1 != 0
-        guard machine.populate(withDisk: withDisk) else { return false }
+        let kind = input.byte()
+        guard machine.populate(FuzzMachine.Third(kind)) else { return false }
         let before = machine.identities
         defer { machine.stop() }
         while !input.isAtEnd {
@@ -69,6 +70,10 @@ private final class FuzzMachine {
     private let memory: GuestMemory
     private var virtio: [VirtioPCI] = []
     private var spare: [any PCIFunction] = []
+    /// The feature bits that a driver of slot 3 wants beside those of all devices.
+    private var ownFeatures: UInt64 = 0
+    /// What the host does with the device of slot 3 when the guest notifies it.
+    private var act: () -> Void = {}
 
     init(_ memory: GuestMemory) throws {
         self.memory = memory
@@ -83,15 +88,51 @@ private final class FuzzMachine {
             count: Platform.pciConfigurationCount)
     }
 
-    /// Entropy in slot 1, pvpanic in slot 2, a disk in slot 3.
-    func populate(withDisk: Bool) -> Bool {
+    enum Third {
+        case disk, network, balloon, console, vsock
+
+        init?(_ byte: UInt8) {
+            switch (byte & 1, byte & 2, byte >> 2 & 3) {
+            case (1, _, _): self = .disk
+            case (_, 2, _): self = .network
+            case (_, _, 1): self = .balloon
+            case (_, _, 2): self = .console
+            case (_, _, 3): self = .vsock
+            default: return nil
+            }
+        }
+    }
+
+    /// Entropy in slot 1, pvpanic in slot 2, what the input wants in slot 3.
+    func populate(_ third: Third?) -> Bool {
         add(EntropyDevice())
         let panic = PanicDevice(onEvents: { _ in }).function
-        if withDisk { add(BlockDevice(FuzzImage(), queues: 2, serial: "FUZZ")) }
+        switch third {
+        case .disk: add(BlockDevice(FuzzImage(), queues: 2, serial: "FUZZ"))
+        case .network:
+            guard let network = try? FuzzNetwork(), let mac = MACAddress([2, 0, 0, 0, 0, 1]) else { return false }
+            add(NetDevice(network, mac: mac))
+            ownFeatures = 1 << 17
+        case .balloon:
+            let balloon = BalloonDevice(target: 1 << 20)
+            add(balloon)
+            ownFeatures = balloon.features
+            act = { balloon.requestStatistics() }
+        case .console:
+            let console = ConsoleDevice(size: .init(columns: 80, rows: 25), output: { _ in })
+            add(console)
+            ownFeatures = console.features
+            act = { _ = console.receive([1, 2, 3]) }
+        case .vsock:
+            guard let host = FuzzVsock.host else { return false }
+            add(VsockDevice(cid: 3, host: host))
+            act = { usleep(100) }
+        case nil: break
+        }
         do {
             try bridge.insert(virtio[0].function, at: 1)
             try bridge.insert(panic, at: 2)
-            if withDisk { try bridge.insert(virtio[1].function, at: 3) }
+            if third != nil { try bridge.insert(virtio[1].function, at: 3) }
             return true
         } catch {
             return false
@@ -149,9 +190,10 @@ private final class FuzzMachine {
         write(0x08, 4, 1)
         write(0x0C, 4, 1 | UInt64(features & 4))
         write(0x08, 4, 0)
-        write(0x0C, 4, UInt64(features & 3) << 28)
+        write(0x0C, 4, UInt64(features & 3) << 28 | (slot == 3 && features & 8 != 0 ? ownFeatures : 0))
         write(0x14, 1, 11)
-        for queue: UInt64 in 0..<2 {
+        // A device with fewer queues takes no notice.
+        for queue: UInt64 in 0..<4 {
             write(0x16, 2, queue)
             write(0x18, 2, 1 << UInt64(size & 7))
             write(0x1A, 2, queue)
@@ -169,8 +211,10 @@ private final class FuzzMachine {
     func notify(slot: Int, queue: UInt64) {
         guard let base = base(slot: slot, bar: 0) else { return }
         mmio.write(address: base &+ 0x3000 + 4 * queue, size: 2, value: queue)
-        // The disk has threads of its own: a moment for them, so that an input mostly does what it did before.
-        if slot == 3 { usleep(100) }
+        // Disk and network have threads of its own: a moment for them, so that an input mostly does what it did before.
+        guard slot == 3 else { return }
+        usleep(100)
+        act()
     }
 
     /// A function that comes and goes while the guest touches the bus; slots 0 to 3 keep theirs.
@@ -182,6 +226,17 @@ private final class FuzzMachine {
             bridge.remove(at: slot)
         }
     }
+}
+
+/// The host's side of the vsock device: one for all runs, to which nobody connects.
+private enum FuzzVsock {
+    static let host: VsockHost? = {
+        var template = Array("/tmp/hvroot-fuzz-XXXXXX".utf8CString)
+        let directory = template.withUnsafeMutableBufferPointer { buffer in
+            buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
+        }
+        return directory.flatMap { try? VsockHost(directory: $0, name: "v") }
+    }()
 }
 
 /// A disk of a MiB without a file: reads give a pattern, writes vanish.

@@ -1,3 +1,4 @@
+import BlockStorage
 import Synchronization
 
 /// Keeps a device to so many bytes and operations a second, with bursts of a tenth of a second. Several threads may ask.
