@@ -37,7 +37,8 @@ as_root() {
 }
 
 is_installed() {
-    case $(dpkg-query -W -f '${db:Status-Status} ' "$1" 2>/dev/null) in *installed\ *) return 0 ;; esac
+    # One word for each architecture; "not-installed" is one too, of a package that dpkg has only heard of.
+    case " $(dpkg-query -W -f '${db:Status-Status} ' "$1" 2>/dev/null) " in *' installed '*) return 0 ;; esac
     return 1
 }
 

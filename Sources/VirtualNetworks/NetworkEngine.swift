@@ -89,9 +89,11 @@ package final class NetworkEngine: Sendable {
 
     private func work(_ epoll: EpollSet) {
         let reconciler = NetworkReconciler(directory: directory, install: install, epoll: epoll)
-        while !requests.withLock({ $0.isClosed }) {
+        while true {
+            // First taken, then looked: what is said after the look wakes the thread again.
             wakeup.drain()
-            let asked = requests.withLock { $0.asked }
+            let (asked, isClosed) = requests.withLock { ($0.asked, $0.isClosed) }
+            if isClosed { return }
             reconciler.run(wish())
             changed(reconciler.statuses)
             let done = requests.withLock { state in

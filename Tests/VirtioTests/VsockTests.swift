@@ -72,6 +72,20 @@ import Testing
         #expect(bench.signals.broken.isEmpty)
     }
 
+    /// A notification on its way hides no stop: a driver may reset the device at any time.
+    @Test(.timeLimit(.minutes(2))) func itStopsAtOnce() throws {
+        let bench = try VsockBench()
+        for round: UInt64 in 0..<6000 {
+            try bench.start(buffers: 0)
+            // At each point of what the device's thread does first.
+            let moment = monotonicNanoseconds() + round % 200 * 1000
+            while monotonicNanoseconds() < moment {}
+            bench.device.notify(queue: 0)
+            bench.device.stop()
+        }
+        #expect(bench.signals.broken.isEmpty)
+    }
+
     @Test func whatIsNotThereIsRefused() throws {
         let bench = try VsockBench()
         try bench.start()

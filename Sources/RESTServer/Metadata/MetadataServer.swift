@@ -34,8 +34,10 @@ final class MetadataServer: Sendable {
         let observation = service.observeNetworks { [wakeup] in wakeup.signal() }
         state.withLock { $0.observation = observation }
         try SystemThread(name: "metadata") { [self] in
-            while !state.withLock({ $0.isStopped }) {
+            while true {
+                // First taken, then looked: what is said after the look wakes the thread again.
                 wakeup.drain()
+                if state.withLock({ $0.isStopped }) { break }
                 let isComplete = look()
                 _ = epoll.wait(milliseconds: isComplete ? nil : Self.retryInterval)
             }

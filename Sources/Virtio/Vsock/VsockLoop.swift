@@ -74,10 +74,11 @@ final class VsockLoop: @unchecked Sendable {
     /// Serves until `isStopping` says so.
     func run(isStopping: () -> Bool) {
         var isBusy = false
-        while true {
+        // Asked after each step, never between the wait and the step: a step takes what woke the thread, and that may
+        // have been the word that it is to stop.
+        while !isStopping() {
             let timeout = isBusy ? 0 : lock.withLock { _ in patience() }
             let ready = epoll.wait(milliseconds: timeout)
-            if isStopping() { return }
             isBusy = lock.withLock { _ in step(ready) }
         }
     }
