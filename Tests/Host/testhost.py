@@ -111,7 +111,7 @@ def _run(command, timeout, output, boot_limit=None):
                 if silence_deadline < deadline:
                     output.write(b"testhost: the machine has said nothing for %d s\n" % SILENCE_LIMIT)
                     return MACHINE_DIED
-                output.write(b"testhost: not done after %d s\n" % timeout)
+                output.write(b"testhost: not done after %d s\n" % round(timeout))
                 return 124
             data = os.read(process.stdout.fileno(), 65536)
             if not data:
