@@ -60,6 +60,12 @@ static inline const struct sockaddr *hv_mhd_client_address(struct MHD_Connection
     return info == NULL ? NULL : info->client_addr;
 }
 
+// The client's socket, valid as long as the connection; -1 where it has none.
+static inline int hv_mhd_socket(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info == NULL ? -1 : info->connect_fd;
+}
+
 // The end of an upgraded connection: libmicrohttpd closes its socket.
 static inline enum MHD_Result hv_mhd_close_upgraded(struct MHD_UpgradeResponseHandle *handle) {
     return MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);

@@ -57,6 +57,7 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     /// The request is over, answered or not.
     func ended() {
         core.registry.remove(self)
+        core.brokenUploads.remove(self)
         if case .upload(let upload) = plan { upload.cancel() }
     }
 
@@ -97,7 +98,10 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         } catch {
             plan = .answer(Problem(catching: error).response(instance: path))
         }
-        if case .upload = plan { return .YES }
+        if case .upload = plan {
+            waitForBody(connection)
+            return .YES
+        }
         if pace != nil, case .answer(let response) = plan {
             // A client that waits for leave to send its body gets the refusal in place of it. Of another the body is
             // read to its end: it would not see an answer before that.
@@ -226,8 +230,14 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         }
     }
 
-    /// Puts the connection to sleep until `finish`.
+    /// More of an upload is to come.
+    private func waitForBody(_ connection: OpaquePointer) {
+        core.brokenUploads.insert(self, socket: hv_mhd_socket(connection))
+    }
+
+    /// Puts the connection to sleep until `finish` or `goOn`.
     private func suspend(_ connection: OpaquePointer) {
+        core.brokenUploads.remove(self)
         MHD_suspend_connection(connection)
         let handle = ConnectionHandle(raw: connection)
         outcome.withLock { $0 = .pending(handle) }
@@ -254,6 +264,7 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         }
         guard let connection else { return }
         core.registry.remove(self)
+        waitForBody(connection.raw)
         MHD_resume_connection(connection.raw)
     }
 

@@ -129,6 +129,17 @@ extension EndToEnd {
             client.abort()
             try await eventually("the file's end") { Self.files(fixture, "images").isEmpty }
             #expect(try await api.request("GET", "/v1/images/a").status == 404)
+            // The end comes together with the last bytes, of any number, and is seen all the same.
+            for number in 0..<100 {
+                let client = try api.connection()
+                try await client.send(
+                    Array(
+                        "PUT /v1/images/b\(number)/content HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n".utf8
+                    ))
+                try await client.send([UInt8](repeating: 7, count: 1 + number * 29_989))
+                client.abort()
+            }
+            try await eventually("the files' end") { Self.files(fixture, "images").isEmpty }
             // And a server that is killed in the middle of one.
             let second = try api.connection()
             try await second.send(
