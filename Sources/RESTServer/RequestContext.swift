@@ -57,7 +57,7 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     /// The request is over, answered or not.
     func ended() {
         core.registry.remove(self)
-        core.brokenUploads.remove(self)
+        core.brokenRequests.remove(self)
         if case .upload(let upload) = plan { upload.cancel() }
     }
 
@@ -98,10 +98,8 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         } catch {
             plan = .answer(Problem(catching: error).response(instance: path))
         }
-        if case .upload = plan {
-            waitForBody(connection)
-            return .YES
-        }
+        if headers["content-length"] ?? "0" != "0" || headers["transfer-encoding"] != nil { waitForBody(connection) }
+        if case .upload = plan { return .YES }
         if pace != nil, case .answer(let response) = plan {
             // A client that waits for leave to send its body gets the refusal in place of it. Of another the body is
             // read to its end: it would not see an answer before that.
@@ -230,14 +228,14 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
         }
     }
 
-    /// More of an upload is to come.
+    /// More of the body is to come.
     private func waitForBody(_ connection: OpaquePointer) {
-        core.brokenUploads.insert(self, socket: hv_mhd_socket(connection))
+        core.brokenRequests.insert(self, socket: hv_mhd_socket(connection))
     }
 
     /// Puts the connection to sleep until `finish` or `goOn`.
     private func suspend(_ connection: OpaquePointer) {
-        core.brokenUploads.remove(self)
+        core.brokenRequests.remove(self)
         MHD_suspend_connection(connection)
         let handle = ConnectionHandle(raw: connection)
         outcome.withLock { $0 = .pending(handle) }
@@ -295,6 +293,7 @@ final class RequestContext: @unchecked Sendable, RequestRegistry.Sleeper {
     }
 
     private func queue(_ response: Response, on connection: OpaquePointer) -> MHD_Result {
+        core.brokenRequests.remove(self)
         outcome.withLock { $0 = .queued }
         let elapsed = Double(monotonicNanoseconds() - startedAt) / 1_000_000_000
         core.handlerContext.metrics.record(

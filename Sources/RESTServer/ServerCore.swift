@@ -4,17 +4,17 @@ import MetricsExposition
 final class ServerCore: Sendable {
     let handlerContext: HandlerContext
     let registry = RequestRegistry()
-    let brokenUploads = BrokenUploads()
+    let brokenRequests = BrokenRequests()
     let loop: LiveLoop
 
     var configuration: RESTConfiguration { handlerContext.configuration }
 
     init(_ handlerContext: HandlerContext) throws {
         self.handlerContext = handlerContext
-        let (registry, brokenUploads) = (registry, brokenUploads)
+        let (registry, brokenRequests) = (registry, brokenRequests)
         loop = try LiveLoop(service: handlerContext.service) {
             for case let stream as EventStream in registry.all() { stream.beat() }
-            brokenUploads.look()
+            brokenRequests.look()
         }
     }
 }

@@ -6,7 +6,7 @@ import Synchronization
 /// libmicrohttpd's epoll threads miss an end that comes together with the last bytes: a read that got less than it asked
 /// for counts as "nothing is there", and the descriptor, which is edge-triggered, tells of the end no more (0.9.75). The
 /// connection would live until its idle timeout, and with it the unfinished file and its name.
-final class BrokenUploads: Sendable {
+final class BrokenRequests: Sendable {
     private struct Watch {
         let socket: Int32
         /// The end was there at the look before.
@@ -31,7 +31,7 @@ final class BrokenUploads: Sendable {
         watches.withLock { watches in
             for (key, watch) in watches {
                 var byte: UInt8 = 0
-                let isAtEnd = recv(watch.socket, &byte, 1, Int32(MSG_PEEK.rawValue | MSG_DONTWAIT.rawValue)) == 0
+                let isAtEnd = recv(watch.socket, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) == 0
                 // This wakes its thread, which closes it.
                 if isAtEnd, watch.isSuspect { shutdown(watch.socket, Int32(SHUT_RDWR)) }
                 watches[key]?.isSuspect = isAtEnd
