@@ -10,8 +10,8 @@ build_packages=(
 )
 # What scripts/run needs beside the build.
 run_packages=(curl)
-# What networks with DHCP and NAT need where the server runs; without them it says so (501).
-network_packages=(iproute2 nftables dnsmasq-base)
+# What networks with DHCP and NAT, and those of user mode, need where the server runs; without them it says so.
+network_packages=(iproute2 nftables dnsmasq-base passt)
 # What the tests need beside the build: the test host (QEMU, busybox, and tools to unpack and shrink its kernel),
 # iasl to read our ACPI tables back, and python3 for the scripts.
 test_packages=(

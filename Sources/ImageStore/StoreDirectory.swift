@@ -43,18 +43,7 @@ package struct StoreDirectory: Sendable, Equatable {
     ///
     /// - Returns: the names of those that were removed.
     package func removeAllBut(_ known: Set<String>) throws(Errno) -> [String] {
-        guard let stream = opendir(path) else { throw Errno.last }
-        defer { closedir(stream) }
-        var removed: [String] = []
-        while let entry = readdir(stream) {
-            // d_name is NUL-terminated inside the entry, which lives until the next readdir.
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            guard name != ".", name != "..", !known.contains(name), unlink(path(of: name)) == 0 else { continue }
-            removed.append(name)
-        }
-        return removed
+        try DirectoryNames.list(path).filter { !known.contains($0) && unlink(self.path(of: $0)) == 0 }
     }
 
     /// Bytes that a file takes on the disk; nil where there is none.

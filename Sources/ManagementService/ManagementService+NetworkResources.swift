@@ -77,12 +77,12 @@ extension ManagementService {
     /// - Throws: `.notImplemented` with the package of the first program that this host lacks.
     private func checkTools(_ mode: NetworkDefinition.Mode) throws(ServiceError) {
         guard !manager.hypervisor.isSimulated else { return }
-        let needed = mode == .bridge ? [NetworkTool.ip] : NetworkTool.all
+        let needed = mode.isMade ? NetworkTool.all : [NetworkTool.ip]
         guard let missing = needed.first(where: { $0.path == nil }) else { return }
         throw ServiceError(
             .notImplemented,
             "This host has no \(missing.name), which networks of this mode need (Debian: \(missing.package)).",
-            field: "/mode", expected: mode == .bridge ? "the package \(missing.package)" : "bridge, or the package")
+            field: "/mode", expected: mode.isMade ? "bridge, or the package" : "the package \(missing.package)")
     }
 }
 
@@ -99,9 +99,9 @@ struct NetworkPlan {
     }
 
     func definition() throws(ServiceError) -> NetworkDefinition {
-        let bridge = request.bridge ?? NetworkDefinition.bridgeName(for: request.id)
+        let bridge = request.bridge ?? request.parent ?? NetworkDefinition.bridgeName(for: request.id)
         // Two may share a bridge of the host's, but one of ours is one network's.
-        let isShared = request.mode == .bridge
+        let isShared = !request.mode.isMade
         if let other = others.first(where: { $0.bridge == bridge && ($0.isMade || !isShared) }) {
             throw ServiceError(
                 .alreadyExists, "The bridge \(bridge) is that of the network '\(other.id)'.", field: "/bridge",

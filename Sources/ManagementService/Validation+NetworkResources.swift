@@ -7,34 +7,43 @@ extension Validation {
         try check(id: request.id)
         try check(labels: request.labels)
         try check(interfaceName: request.bridge, field: "/bridge")
+        try check(interfaceName: request.parent, field: "/parent")
         try check(metadata: request.metadata, mode: request.mode)
-        guard request.mode != .bridge else { return try checkHostBridge(request) }
+        guard request.mode.isMade else { return try checkHosts(request) }
+        guard request.parent == nil else {
+            throw ServiceError(
+                .invalidArgument, "A network of the mode \(request.mode.rawValue) is on no interface of the host.",
+                field: "/parent", expected: "nothing, or the mode macvtap")
+        }
         try inRange(request.mtu, NetworkDefinition.mtus, "MTU", "/mtu")
         if let subnet = request.subnet { try check(subnet) }
         if let domain = request.domain { try check(domain: domain) }
     }
 
     static func check(metadata: Bool, mode: NetworkDefinition.Mode) throws(ServiceError) {
-        guard metadata, mode == .bridge else { return }
+        guard metadata, !mode.isMade else { return }
         throw ServiceError(
             .invalidArgument,
-            "A network on the host's own bridge has no metadata service: who asks is not known there.",
+            "A network on the host's own bridge or interface has no metadata service: who asks is not known there.",
             field: "/metadata", expected: "false, or the mode nat or isolated")
     }
 
-    private static func checkHostBridge(_ request: NetworkRequest) throws(ServiceError) {
-        guard request.bridge != nil else {
+    private static func checkHosts(_ request: NetworkRequest) throws(ServiceError) {
+        let (mode, isMacvtap) = (request.mode.rawValue, request.mode == .macvtap)
+        let (name, kind) = isMacvtap ? ("parent", "interface") : ("bridge", "bridge")
+        guard (isMacvtap ? request.parent : request.bridge) != nil else {
             throw ServiceError(
-                .invalidArgument, "A network of the mode bridge names the bridge of the host.", field: "/bridge",
-                expected: "the name of a bridge")
+                .invalidArgument, "A network of the mode \(mode) names the \(kind) of the host.", field: "/\(name)",
+                expected: "the name of \(isMacvtap ? "an" : "a") \(kind)")
         }
         let given: [(String, Bool)] = [
+            ("bridge", isMacvtap && request.bridge != nil), ("parent", !isMacvtap && request.parent != nil),
             ("subnet", request.subnet != nil), ("dhcp", request.rangeStart != nil || request.rangeEnd != nil),
             ("domain", request.domain != nil), ("mtu", request.mtu != nil),
         ]
         for (name, isGiven) in given where isGiven {
             throw ServiceError(
-                .invalidArgument, "A network of the mode bridge has no \(name): the bridge is the host's, as it is.",
+                .invalidArgument, "A network of the mode \(mode) has no \(name): the \(kind) is the host's, as it is.",
                 field: "/\(name)", expected: "nothing, or the mode nat or isolated")
         }
     }

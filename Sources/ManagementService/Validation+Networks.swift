@@ -52,6 +52,7 @@ extension Validation {
         try check(interfaceName: interface.tap.bridge, field: "\(field)/tap/bridge")
         try inRange(interface.mtu, NetworkSource.mtus, "MTU", "\(field)/mtu")
         try inRange(interface.queues, NetworkSource.queueCounts, "number of queues", "\(field)/queues")
+        if let user = interface.user { try check(user, of: interface, field: field) }
         let limit = interface.rateLimit
         try inRange(limit?.bytesPerSecond, bytesPerSecond, "limit", "\(field)/rateLimit/bytesPerSecond")
         try inRange(limit?.packetsPerSecond, packetsPerSecond, "limit", "\(field)/rateLimit/packetsPerSecond")
@@ -60,6 +61,42 @@ extension Validation {
                 .invalidArgument,
                 "The host's kernel moves the packets of an interface whose vhost is 'on', and knows no limit.",
                 field: "\(field)/vhost", expected: "auto or off with a rateLimit")
+        }
+    }
+
+    private static func check(
+        _ user: NetworkSource.User, of interface: NetworkSource, field: String
+    ) throws(ServiceError) {
+        func refused(_ member: String, _ detail: String, _ expected: String) -> ServiceError {
+            ServiceError(.invalidArgument, detail, field: "\(field)/\(member)", expected: expected)
+        }
+        guard interface.queues ?? 1 == 1 else {
+            throw refused("queues", "A user-mode network has one pair of queues.", "1, or nothing")
+        }
+        guard interface.vhost != .on else {
+            throw refused("vhost", "No kernel moves the packets of a user-mode network.", "auto or off")
+        }
+        if let mtu = interface.mtu, !(NetworkSource.User.minimumMTU...NetworkSource.User.defaultMTU).contains(mtu) {
+            throw refused(
+                "mtu", "A user-mode network can't have the MTU \(mtu).",
+                "\(NetworkSource.User.minimumMTU) to \(NetworkSource.User.defaultMTU)")
+        }
+        guard user.forwards.count <= NetworkSource.User.maximumForwards else {
+            throw refused(
+                "user/forwards", "There are \(user.forwards.count) forwards.",
+                "at most \(NetworkSource.User.maximumForwards)")
+        }
+        for (index, forward) in user.forwards.enumerated() {
+            let isTaken = user.forwards[..<index].contains { other in
+                other.transport == forward.transport && other.hostPort == forward.hostPort
+                    && (other.hostAddress == forward.hostAddress
+                        || [other, forward].contains { $0.hostAddress.value == 0 })
+            }
+            guard !isTaken else {
+                throw refused(
+                    "user/forwards/\(index)/hostPort",
+                    "An earlier forward has the port \(forward.hostPort) of that address.", "a port that is free")
+            }
         }
     }
 

@@ -32,10 +32,13 @@ package protocol NetworkBackend: AnyObject, Sendable {
     func setReceiveOffloads(_ offloads: NetworkOffloads) throws(Errno)
     /// From now on packets come through the first `count` queues only.
     func setActive(queues count: Int) throws(Errno)
+    /// No packets are expected any more: what was the host's before is as it was then.
+    func end()
 }
 
 extension NetworkBackend {
     package var tap: String? { nil }
+    package func end() {}
 }
 
 /// One queue of a backend; for one thread at a time.

@@ -6,11 +6,44 @@ package struct NetworkSource: Equatable, Sendable {
         package var name: String?
         /// The bridge that it is made a port of.
         package var bridge: String?
+        /// The interface of the host's that it is a macvtap on, with a name that follows from its MAC address.
+        package var parent: String?
 
-        package init(name: String? = nil, bridge: String? = nil) {
+        package init(name: String? = nil, bridge: String? = nil, parent: String? = nil) {
             self.name = name
             self.bridge = bridge
+            self.parent = parent
         }
+    }
+
+    /// Connections that a process of the host's makes for the guest, with no more rights than other processes.
+    package struct User: Equatable, Sendable {
+        package enum Transport: String, CaseIterable, Sendable { case tcp, udp }
+
+        /// What comes in at an address of the host's goes to a port of the guest.
+        package struct Forward: Equatable, Sendable {
+            package var transport: Transport
+            /// The address of the host's; by itself who is on the host only.
+            package var hostAddress = IPv4Address(127 << 24 | 1)
+            package var hostPort: UInt16
+            package var guestPort: UInt16
+
+            package init(_ transport: Transport, hostPort: UInt16, guestPort: UInt16) {
+                self.transport = transport
+                self.hostPort = hostPort
+                self.guestPort = guestPort
+            }
+        }
+
+        package var forwards: [Forward]
+
+        package static let maximumForwards = 64
+        /// No link's packets are behind it: the larger the better.
+        package static let defaultMTU = 65520
+        /// What IPv6 asks of every link (RFC 8200, 5).
+        package static let minimumMTU = 1280
+
+        package init(forwards: [Forward] = []) { self.forwards = forwards }
     }
 
     /// The most that goes through the interface, each way; nil: as much as can.
@@ -38,6 +71,8 @@ package struct NetworkSource: Equatable, Sendable {
     /// nil: one is derived when the VM is created.
     package var mac: MACAddress?
     package var tap: Tap
+    /// Instead of a tap.
+    package var user: User?
     /// The network of the server's that it is in, which says the tap's bridge; nil: none.
     package var network: String?
     /// The address that its network keeps for it.

@@ -39,7 +39,7 @@ final class PacketStream: NetworkQueue {
         let (from, to) = (socket.raw, file.raw)
         try Self.setNonBlocking(from)
         try state.withLock { state throws(Errno) in
-            try retryingInterrupts { dup3(from, to, Int32(O_CLOEXEC)) }
+            try retryingInterrupts { hv_duplicate_over(from, to) }
             state = State()
         }
     }
@@ -54,7 +54,7 @@ final class PacketStream: NetworkQueue {
     /// With its lock held.
     private func goDown(_ state: inout State) {
         state = State(isDown: true)
-        dup3(idle.raw, file.raw, Int32(O_CLOEXEC))
+        hv_duplicate_over(idle.raw, file.raw)
     }
 
     // MARK: To the other side
@@ -81,7 +81,7 @@ final class PacketStream: NetworkQueue {
             sent = try packet.withUnsafeBufferPointer { vectors throws(Errno) in
                 message.msg_iov = UnsafeMutablePointer(mutating: vectors.baseAddress)
                 message.msg_iovlen = vectors.count
-                return try retryingInterrupts { sendmsg(number, &message, Int32(MSG_NOSIGNAL.rawValue)) }
+                return try retryingInterrupts { sendmsg(number, &message, Int32(MSG_NOSIGNAL)) }
             }
         } catch {
             if error.code == EPIPE || error.code == ECONNRESET { goDown(&state) }
@@ -109,7 +109,7 @@ final class PacketStream: NetworkQueue {
     /// - Returns: whether nothing waits any more.
     private func flush(_ state: inout State) -> Bool {
         while !state.unsent.isEmpty {
-            let sent = Glibc.send(file.raw, state.unsent, state.unsent.count, Int32(MSG_NOSIGNAL.rawValue))
+            let sent = Glibc.send(file.raw, state.unsent, state.unsent.count, Int32(MSG_NOSIGNAL))
             guard sent > 0 else { return false }
             state.unsent.removeFirst(sent)
         }

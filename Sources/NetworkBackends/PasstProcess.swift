@@ -4,7 +4,7 @@ import LinuxSystem
 
 /// A passt (https://passt.top) of ours: it takes a guest's packets and does with sockets of its own what they ask for,
 /// which needs no privileges. It ends when its socket is closed, so also when this process is killed.
-struct PasstProcess: ~Copyable {
+final class PasstProcess: Sendable {
     private static let folders = ["/usr/bin", "/usr/local/bin", "/bin"]
     /// How long it may take to begin, and then to end.
     private static let patience = 10_000
@@ -20,26 +20,30 @@ struct PasstProcess: ~Copyable {
     /// Starts it, and waits until it answers.
     ///
     /// - Throws: `NetworkError` with what it said.
-    init(_ user: NetworkSource.User, mtu: Int, mac: MACAddress) throws(NetworkError) {
+    convenience init(_ user: NetworkSource.User, mtu: Int, mac: MACAddress) throws(NetworkError) {
         guard let path = Self.path else {
             throw NetworkError("this host has no passt, which gives a network without privileges (Debian: passt)")
         }
+        let arguments = Self.arguments(user, mtu: mtu)
         do throws(Errno) {
-            var pair: [Int32] = [-1, -1]
-            try retryingInterrupts { hv_socket_pair(&pair) }
-            socket = FileDescriptor(owning: pair[0])
-            let other = FileDescriptor(owning: pair[1])
-            errors = try FileDescriptor(holding: [])
-            let nothing = try FileDescriptor(opening: "/dev/null", O_RDWR)
-            let id = try ProcessSpawn.start(
-                path, arguments: Self.arguments(user, mtu: mtu),
-                environment: ["PATH=/usr/bin:/bin", "LC_ALL=C", "TMPDIR=/tmp"],
-                descriptors: [nothing.raw, nothing.raw, errors.raw, other.raw])
-            process = try PidFD(id)
+            try self.init(path, arguments)
         } catch {
             throw NetworkError("passt can't be started: \(error)")
         }
         try awaitAnswer(mac)
+    }
+
+    private init(_ path: String, _ arguments: [String]) throws(Errno) {
+        var pair: [Int32] = [-1, -1]
+        try retryingInterrupts { hv_socket_pair(&pair) }
+        socket = FileDescriptor(owning: pair[0])
+        let other = FileDescriptor(owning: pair[1])
+        let nothing = try FileDescriptor(opening: "/dev/null", O_RDWR)
+        errors = try FileDescriptor(holding: [])
+        process = try PidFD(
+            try ProcessSpawn.start(
+                path, arguments: arguments, environment: ["PATH=/usr/bin:/bin", "LC_ALL=C", "TMPDIR=/tmp"],
+                descriptors: [nothing.raw, nothing.raw, errors.raw, other.raw]))
     }
 
     static func arguments(_ user: NetworkSource.User, mtu: Int) -> [String] {
@@ -56,7 +60,7 @@ struct PasstProcess: ~Copyable {
     }
 
     /// Asks for an address nobody has, as a guest does when it comes: passt answers for all of them.
-    private borrowing func awaitAnswer(_ mac: MACAddress) throws(NetworkError) {
+    private func awaitAnswer(_ mac: MACAddress) throws(NetworkError) {
         // Ethernet and ARP for IPv4 (RFC 826): who has 169.254.255.254, tell 0.0.0.0.
         let request =
             [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF] + mac.bytes + [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] + mac.bytes
@@ -66,10 +70,10 @@ struct PasstProcess: ~Copyable {
             pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0),
             pollfd(fd: process.raw, events: Int16(POLLIN), revents: 0),
         ]
-        let isSent = send(socket.raw, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) == bytes.count
+        let isSent = send(socket.raw, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
         if isSent, poll(&waiting, 2, Int32(Self.patience)) > 0, waiting[1].revents == 0,
             // The whole answer is there at once, or it never was one.
-            recv(socket.raw, &bytes, bytes.count, Int32(MSG_DONTWAIT.rawValue)) == bytes.count
+            recv(socket.raw, &bytes, bytes.count, Int32(MSG_DONTWAIT)) == bytes.count
         {
             return
         }

@@ -1,24 +1,21 @@
 import CLinux
 import Glibc
 import LinuxSystem
-import Synchronization
 
 /// A tap of the host with a queue for each pair of a device's. One that was made here goes away with it; one that was
 /// there before stays, and gets back the MTU, the bridge and the state that it had.
 package final class TapDevice: NetworkBackend {
     /// As the host knows it.
     package let name: String
-    package let offloads: NetworkOffloads
+    package var offloads: NetworkOffloads { taps.offloads }
     package let mtu: Int
-    package var queues: [any NetworkQueue] { taps }
+    package var queues: [any NetworkQueue] { taps.queues }
     package var tap: String? { name }
-    private let taps: [TapQueue]
+    private let taps: TapQueues
     /// Held as long as this object lives; nil where nobody asked for it.
     private let lock: TapLock?
     /// Of a tap that was there before.
     private let settings: TapSettings?
-    /// How many of the queues are attached.
-    private let active: Mutex<Int>
 
     private static let path = "/dev/net/tun"
 
@@ -47,8 +44,6 @@ package final class TapDevice: NetworkBackend {
         lock = early
         while taps.count < queues { taps.append(try Self.join(name, wantsQueues: true, isNew: isNew)) }
         self.name = name
-        self.taps = taps
-        active = Mutex(taps.count)
         do throws(Errno) {
             settings = isNew ? nil : try TapSettings(of: try HostInterface(name))
         } catch {
@@ -60,9 +55,8 @@ package final class TapDevice: NetworkBackend {
             settings?.restore()
             throw error
         }
-        offloads = usesOffloads ? Self.knownOffloads(taps[0]) : []
         do throws(Errno) {
-            try Self.set([], on: taps)
+            self.taps = try TapQueues(taps, usesOffloads: usesOffloads)
         } catch {
             settings?.restore()
             throw NetworkError("the tap \(name) does not take its settings: \(error)")
@@ -70,10 +64,10 @@ package final class TapDevice: NetworkBackend {
     }
 
     // While it is still locked.
-    deinit { restoreSettings() }
+    deinit { end() }
 
-    /// Gives a tap that was there before what it had then; no packets are expected any more.
-    package func restoreSettings() { settings?.restore() }
+    /// Gives a tap that was there before what it had then.
+    package func end() { settings?.restore() }
 
     private static func join(_ name: String, wantsQueues: Bool, isNew: Bool) throws(NetworkError) -> TapQueue {
         let descriptor: FileDescriptor
@@ -90,9 +84,7 @@ package final class TapDevice: NetworkBackend {
                 hv_tap_join(descriptor.raw, name, 1, &joined) == 0
             else { throw refusal(error, name, wantsQueues: wantsQueues, isNew: isNew) }
         }
-        if hv_tap_set_headers(descriptor.raw) != 0 {
-            throw NetworkError("the tap \(name) knows no headers of virtio 1: \(Errno.last)")
-        }
+        try TapQueues.setHeaders(descriptor, of: name)
         let text = withUnsafeBytes(of: joined) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         return TapQueue(name: text, consume descriptor)
     }
@@ -136,69 +128,9 @@ package final class TapDevice: NetworkBackend {
         }
     }
 
-    // MARK: Settings
-
-    /// Linux before 6.2 knows no segmentation of UDP.
-    private static func knownOffloads(_ tap: TapQueue) -> NetworkOffloads {
-        let choices: [NetworkOffloads] = [
-            [.checksum, .tcp4, .tcp6, .udp], [.checksum, .tcp4, .tcp6], [.checksum],
-        ]
-        return choices.first { hv_tap_set_offloads(tap.descriptor, $0.tapBits) == 0 } ?? []
-    }
-
-    private static func set(_ offloads: NetworkOffloads, on taps: [TapQueue]) throws(Errno) {
-        // They are the interface's, whichever queue is asked.
-        guard let first = taps.first else { return }
-        try retryingInterrupts { hv_tap_set_offloads(first.descriptor, offloads.tapBits) }
-    }
-
     package func setReceiveOffloads(_ offloads: NetworkOffloads) throws(Errno) {
-        try Self.set(offloads.intersection(self.offloads), on: taps)
+        try taps.setReceiveOffloads(offloads)
     }
 
-    package func setActive(queues count: Int) throws(Errno) {
-        let wanted = min(max(count, 1), taps.count)
-        try active.withLock { (now) throws(Errno) in
-            // Only a tap with several queues knows them as such.
-            while now != wanted {
-                let tap = taps[now < wanted ? now : now - 1]
-                try retryingInterrupts { hv_tap_attach_queue(tap.descriptor, now < wanted ? 1 : 0) }
-                now += now < wanted ? 1 : -1
-            }
-        }
-    }
-}
-
-extension NetworkOffloads {
-    fileprivate var tapBits: UInt32 {
-        guard contains(.checksum) else { return 0 }
-        return HV_TUN_CSUM | (contains(.tcp4) ? HV_TUN_TSO4 : 0) | (contains(.tcp6) ? HV_TUN_TSO6 : 0)
-            | (contains(.udp) ? HV_TUN_USO : 0)
-    }
-}
-
-/// One queue of a tap.
-final class TapQueue: NetworkQueue {
-    let name: String
-    private let file: FileDescriptor
-
-    init(name: String, _ file: consuming FileDescriptor) {
-        self.name = name
-        self.file = file
-    }
-
-    var descriptor: Int32 { file.raw }
-
-    func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
-        try retryingInterrupts { writev(file.raw, parts.baseAddress, Int32(clamping: parts.count)) }
-    }
-
-    func receive(_ buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int? {
-        do throws(Errno) {
-            return try retryingInterrupts { read(file.raw, buffer.baseAddress, buffer.count) }
-        } catch {
-            if error.code == EAGAIN { return nil }
-            throw error
-        }
-    }
+    package func setActive(queues count: Int) throws(Errno) { try taps.setActive(queues: count) }
 }

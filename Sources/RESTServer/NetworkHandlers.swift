@@ -6,7 +6,7 @@ import PartitionManager
 import VirtualNetworks
 
 enum NetworkHandlers {
-    static let fields = ["id", "mode", "bridge", "subnet", "dhcp", "domain", "mtu", "metadata", "labels"]
+    static let fields = ["id", "mode", "bridge", "parent", "subnet", "dhcp", "domain", "mtu", "metadata", "labels"]
     static let dhcpFields = ["start", "end"]
     static let patchFields = ["metadata", "labels"]
     static let readOnlyFields = ["gateway", "status", "interfaces", "createdAt", "updatedAt", "revision"]
@@ -32,7 +32,7 @@ enum NetworkHandlers {
         }
         var wanted = NetworkRequest(
             id: try StorageHandlers.required(network, "id", "a name for the network"), mode: mode,
-            bridge: try network.string("bridge"), subnet: try subnet(network),
+            bridge: try network.string("bridge"), parent: try network.string("parent"), subnet: try subnet(network),
             metadata: try network.flag("metadata") ?? false, labels: try StorageHandlers.labels(network))
         if let dhcp = try network.fields("dhcp", known: dhcpFields) {
             wanted.rangeStart = try address(dhcp, "start")
@@ -100,8 +100,9 @@ enum NetworkResourceOutput {
         let network = view.network
         let definition = network.definition
         var object: JSONObject = [
-            "id": .string(network.id), "mode": .string(definition.mode.rawValue), "bridge": .string(definition.bridge),
+            "id": .string(network.id), "mode": .string(definition.mode.rawValue),
         ]
+        object[definition.mode == .macvtap ? "parent" : "bridge"] = .string(definition.bridge)
         if let addressing = definition.addressing {
             object["subnet"] = .string(addressing.subnet.description)
             object["gateway"] = .string(addressing.gateway.description)

@@ -6,15 +6,15 @@ import Synchronization
 import Vhost
 import Virtio
 
-/// A machine's network interface: its tap, and the device of each of the machine's lives.
+/// A machine's network interface: what it has of the host, and the device of each of the machine's lives.
 final class MachineNetworkInterface: MachineDevice {
     private let current: Mutex<DeviceSource>
     private let id: String
     private let allowsSpoofing: Bool
     let place: Int
     private let mac: MACAddress
-    private let tap: TapDevice
-    var backing: AnyObject { tap }
+    private let backend: any NetworkBackend
+    var backing: AnyObject { backend }
     /// Nil where this process moves all packets.
     private let kernel: NetKernelPath?
     private let isLimited: LimitFlag
@@ -31,20 +31,20 @@ final class MachineNetworkInterface: MachineDevice {
     }
 
     private init(
-        _ source: NetworkSource, mac: MACAddress, _ tap: TapDevice, kernel: KernelUse?, place: Int,
+        _ source: NetworkSource, mac: MACAddress, _ backend: any NetworkBackend, kernel: KernelUse?, place: Int,
         account: @escaping @Sendable (NetAccount) -> Void
     ) {
         current = Mutex(.networkInterface(source))
         let isLimited = LimitFlag(source)
         self.isLimited = isLimited
         self.kernel = kernel.map { use in
-            NetKernelPath(tap: tap.name, filter: use.filter) { !isLimited.isSet.load(ordering: .relaxed) }
+            NetKernelPath(tap: use.tap, filter: use.filter) { !isLimited.isSet.load(ordering: .relaxed) }
         }
         id = source.id
         allowsSpoofing = source.allowsSpoofing
         self.place = place
         self.mac = mac
-        self.tap = tap
+        self.backend = backend
         self.account = account
         func limiter() -> RateLimiter {
             RateLimiter(
@@ -56,7 +56,7 @@ final class MachineNetworkInterface: MachineDevice {
 
     var source: DeviceSource { current.withLock { $0 } }
 
-    /// Opens the tap.
+    /// Opens what it is to have of the host.
     ///
     /// - Parameters:
     ///   - place: by which the observer is told of what went through.
@@ -71,17 +71,16 @@ final class MachineNetworkInterface: MachineDevice {
         }
         do throws(NetworkError) {
             let queues = min(source.queues ?? vpCount, NetworkSource.queueCounts.upperBound)
-            let tap = try TapDevice(
-                source.tap, lockDirectory: lockDirectory, mtu: source.mtu, queues: queues,
-                usesOffloads: source.offloads)
-            let kernel = try kernelUse(source, tap, mac)
+            let backend = try backend(source, mac, lockDirectory: lockDirectory, queues: queues)
+            let kernel = try kernelUse(source, backend, mac)
             Log.info(
                 "a network interface is there",
                 [
-                    "interface": source.id, "tap": tap.name, "mac": mac.description, "mtu": String(tap.mtu),
-                    "vhost": kernel == nil ? "no" : "yes",
+                    "interface": source.id,
+                    "tap": backend.tap ?? source.tap.parent.map { "a macvtap on \($0)" } ?? "none",
+                    "mac": mac.description, "mtu": String(backend.mtu), "vhost": kernel == nil ? "no" : "yes",
                 ])
-            return MachineNetworkInterface(source, mac: mac, tap, kernel: kernel, place: place) { [weak observer] in
+            return MachineNetworkInterface(source, mac: mac, backend, kernel: kernel, place: place) { [weak observer] in
                 observer?.machineDidUse(networkInterface: place, $0)
             }
         } catch {
@@ -89,25 +88,49 @@ final class MachineNetworkInterface: MachineDevice {
         }
     }
 
+    private static func backend(
+        _ source: NetworkSource, _ mac: MACAddress, lockDirectory: String, queues: Int
+    ) throws(NetworkError) -> any NetworkBackend {
+        if let user = source.user {
+            let id = source.id
+            return try PasstNetwork(user, mtu: source.mtu, mac: mac) {
+                Log.warning("the user-mode network of an interface", ["interface": id, "news": $0])
+            }
+        }
+        if let parent = source.tap.parent {
+            return try MacvtapDevice(
+                on: parent, mac: mac, lockDirectory: lockDirectory, mtu: source.mtu, queues: queues,
+                usesOffloads: source.offloads)
+        }
+        return try TapDevice(
+            source.tap, lockDirectory: lockDirectory, mtu: source.mtu, queues: queues, usesOffloads: source.offloads)
+    }
+
     /// That the host's kernel is to move the packets.
     private struct KernelUse {
+        var tap: String
         var filter: SourceFilter?
     }
 
     /// - Returns: nil where this process moves them.
     /// - Throws: `NetworkError` where the kernel can't, and has to.
     private static func kernelUse(
-        _ source: NetworkSource, _ tap: TapDevice, _ mac: MACAddress
+        _ source: NetworkSource, _ backend: any NetworkBackend, _ mac: MACAddress
     ) throws(NetworkError) -> KernelUse? {
         guard source.vhost != .off else { return nil }
+        guard let tap = backend.tap else {
+            guard source.vhost == .on else { return nil }
+            throw NetworkError(
+                "its vhost is 'on', and it is on no tap, whose packets alone the kernel can check and move")
+        }
         guard VhostDevice.isThere(VhostDevice.netPath) else {
             guard source.vhost == .on else { return nil }
             throw NetworkError(
                 "its vhost is 'on', and \(VhostDevice.netPath) is not there or not for this user (modprobe vhost_net)")
         }
-        guard !source.allowsSpoofing else { return KernelUse() }
+        guard !source.allowsSpoofing else { return KernelUse(tap: tap) }
         do throws(NetworkError) {
-            return KernelUse(filter: try SourceFilter(tap: tap.name, allowing: mac))
+            return KernelUse(tap: tap, filter: try SourceFilter(tap: tap, allowing: mac))
         } catch {
             guard source.vhost == .auto else { throw error }
             Log.info(
@@ -121,7 +144,7 @@ final class MachineNetworkInterface: MachineDevice {
     func virtioDevice(vpCount: Int) -> any VirtioDevice {
         let id = id
         let device = NetDevice(
-            tap, mac: mac, allowsSpoofing: allowsSpoofing, limiters: limiters, kernel: kernel,
+            backend, mac: mac, allowsSpoofing: allowsSpoofing, limiters: limiters, kernel: kernel,
             report: {
                 Log.warning("a network interface lacks something of the host", ["interface": id, "reason": $0])
             },
@@ -132,7 +155,7 @@ final class MachineNetworkInterface: MachineDevice {
 
     func machineHasEnded() {
         kernel?.filter?.remove()
-        tap.restoreSettings()
+        backend.end()
     }
 
     func limit(_ limit: DeviceLimit?) {

@@ -65,10 +65,12 @@ struct HostBridge {
         return link.address == network.bridgeAddress(install: install).description
     }
 
-    /// The host's bridge of a network that makes none.
-    static func checkExisting(_ name: String) throws(NetworkFailure) {
-        guard let link = try link(name) else { throw NetworkFailure("there is no bridge \(name) on this host") }
-        guard link.kind == "bridge" else { throw NetworkFailure("\(name) is no bridge") }
+    /// The host's interface of a network that makes none.
+    static func checkExisting(_ network: NetworkDefinition) throws(NetworkFailure) {
+        let name = network.bridge
+        let kind = network.mode == .macvtap ? "interface" : "bridge"
+        guard let link = try link(name) else { throw NetworkFailure("there is no \(kind) \(name) on this host") }
+        guard network.mode == .macvtap || link.kind == "bridge" else { throw NetworkFailure("\(name) is no bridge") }
     }
 
     static func foreign(_ link: Link) -> NetworkFailure {

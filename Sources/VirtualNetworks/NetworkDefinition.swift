@@ -9,13 +9,19 @@ package struct NetworkDefinition: Equatable, Sendable {
         case isolated
         /// A bridge of the host's. Nothing is made.
         case bridge
+        /// An interface of the host's: each guest has a MAC address of its own on its link. The host itself and its guests
+        /// do not reach each other that way.
+        case macvtap
+
+        /// Whether the server makes the network itself.
+        package var isMade: Bool { self == .nat || self == .isolated }
     }
 
     package var id: String
     package var mode: Mode
-    /// The bridge's name on the host.
+    /// The name on the host: of the bridge, or of the interface that macvtaps are made on.
     package var bridge: String
-    /// Nil for a bridge of the host's.
+    /// Nil for what is the host's.
     package var addressing: Addressing?
     /// Bytes of a packet without its Ethernet header; nil: the default of a bridge (1500), or that of the host's.
     package var mtu: Int?
@@ -31,7 +37,7 @@ package struct NetworkDefinition: Equatable, Sendable {
     }
 
     /// Whether the bridge and what is on it are ours to make.
-    package var isMade: Bool { mode != .bridge }
+    package var isMade: Bool { mode.isMade }
 
     /// What a network of ours has of IPv4. There is no IPv6 in it.
     package struct Addressing: Equatable, Sendable {

@@ -30,20 +30,23 @@ package final class NetworkEngine: Sendable {
     private let requests = Mutex(Requests())
     private let wakeup: EventFD
     private let directory: String
+    private let lockDirectory: String
     private let install: String
     private let wish: @Sendable () -> Wish
     private let changed: @Sendable ([String: NetworkStatus]) -> Void
 
     /// - Parameters:
     ///   - directory: where what runs is kept; gone after a start of the host, as are the networks.
+    ///   - lockDirectory: where the users of taps keep others from them.
     ///   - install: tells networks of this server from those of others on the same host.
     ///   - wish: asked whenever it may have changed, from the engine's thread.
     ///   - changed: told how each network is, from the engine's thread.
     package init(
-        directory: String, install: String, wish: @escaping @Sendable () -> Wish,
+        directory: String, lockDirectory: String, install: String, wish: @escaping @Sendable () -> Wish,
         changed: @escaping @Sendable ([String: NetworkStatus]) -> Void
     ) throws(Errno) {
         self.directory = directory
+        self.lockDirectory = lockDirectory
         self.install = install
         self.wish = wish
         self.changed = changed
@@ -88,7 +91,8 @@ package final class NetworkEngine: Sendable {
     }
 
     private func work(_ epoll: EpollSet) {
-        let reconciler = NetworkReconciler(directory: directory, install: install, epoll: epoll)
+        let reconciler = NetworkReconciler(
+            directory: directory, lockDirectory: lockDirectory, install: install, epoll: epoll)
         while true {
             // First taken, then looked: what is said after the look wakes the thread again.
             wakeup.drain()

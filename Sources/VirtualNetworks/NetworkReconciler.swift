@@ -26,6 +26,7 @@ final class NetworkReconciler {
     }
 
     private let directory: String
+    private let lockDirectory: String
     private let install: String
     private let epoll: EpollSet
     private var known: [String: Known] = [:]
@@ -39,8 +40,9 @@ final class NetworkReconciler {
     /// As whom dnsmasq goes on: the first of these that the host knows; nil where this is not root.
     private lazy var user: String? = geteuid() == 0 ? ["dnsmasq", "nobody"].first { getpwnam($0) != nil } : nil
 
-    init(directory: String, install: String, epoll: EpollSet) {
+    init(directory: String, lockDirectory: String, install: String, epoll: EpollSet) {
         self.directory = directory
+        self.lockDirectory = lockDirectory
         self.install = install
         self.epoll = epoll
     }
@@ -59,6 +61,8 @@ final class NetworkReconciler {
         let isCheck = monotonicNanoseconds() >= checkAt
         if isCheck { checkAt = monotonicNanoseconds() + Self.checkInterval }
         removeOthers(than: Set(wish.networks.map(\.id)))
+        let hasMacvtaps = (wish.networks + known.values.map(\.definition)).contains { $0.mode == .macvtap }
+        if isCheck, hasMacvtaps { MacvtapLink.sweep(lockDirectory: lockDirectory) }
         applyRules(wish, isCheck: isCheck)
         for network in wish.networks {
             var entry = known[network.id] ?? Known(definition: network)
@@ -87,7 +91,7 @@ final class NetworkReconciler {
         let network = entry.definition
         do throws(NetworkFailure) {
             guard network.isMade else {
-                if isCheck || entry.status.state != .ready { try HostBridge.checkExisting(network.bridge) }
+                if isCheck || entry.status.state != .ready { try HostBridge.checkExisting(network) }
                 return entry.set(ready: monotonicNanoseconds())
             }
             if let rulesFailure { throw rulesFailure }
@@ -206,7 +210,7 @@ final class NetworkReconciler {
         }
         guard !hasSwept else { return }
         hasSwept = true
-        for id in names(in: directory) where !ids.contains(id) {
+        for id in (try? DirectoryNames.list(directory)) ?? [] where !ids.contains(id) {
             DnsmasqServer.find(folder(of: id))?.stop()
             _ = remove(id, bridge: nil, isOurs: false)
         }
@@ -231,23 +235,9 @@ final class NetworkReconciler {
             return false
         }
         let folder = folder(of: id)
-        for name in names(in: folder) { unlink("\(folder)/\(name)") }
+        for name in (try? DirectoryNames.list(folder)) ?? [] { unlink("\(folder)/\(name)") }
         rmdir(folder)
         return true
-    }
-
-    private func names(in path: String) -> [String] {
-        guard let stream = opendir(path) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            // d_name is NUL-terminated inside the entry, which lives until the next readdir.
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names
     }
 }
 

@@ -29,9 +29,9 @@ package struct NetworkTool: Sendable {
         guard let path else { throw NetworkFailure("this host has no \(name) (Debian: \(package))") }
         let (end, said, wrote): (ProcessEnd?, [UInt8], [UInt8])
         do throws(Errno) {
-            let source = try Self.file(input)
-            let output = try Self.file("")
-            let errors = try Self.file("")
+            let source = try FileDescriptor(holding: Array(input.utf8))
+            let output = try FileDescriptor(holding: [])
+            let errors = try FileDescriptor(holding: [])
             let id = try ProcessSpawn.start(
                 path, arguments: arguments, environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"],
                 descriptors: [source.raw, output.raw, errors.raw])
@@ -49,17 +49,5 @@ package struct NetworkTool: Sendable {
         guard end != .exited(status: 0) else { return wrote }
         let line = String(decoding: said, as: UTF8.self).split(separator: "\n").first.map(String.init)
         throw NetworkFailure("\(name) failed: \(line ?? "it says nothing")")
-    }
-
-    /// A file without a name that holds `text`, read from its start.
-    private static func file(_ text: String) throws(Errno) -> FileDescriptor {
-        let bytes = Array(text.utf8)
-        let name = "/hvroot-\(UInt64.random(in: 0...UInt64.max))"
-        let file = FileDescriptor(
-            owning: try retryingInterrupts { shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600) })
-        shm_unlink(name)
-        try file.writeAll(bytes)
-        if lseek(file.raw, 0, SEEK_SET) != 0 { throw Errno.last }
-        return file
     }
 }

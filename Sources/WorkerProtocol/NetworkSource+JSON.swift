@@ -11,7 +11,9 @@ extension NetworkSource {
         var tap = JSONObject()
         tap["name"] = self.tap.name.map(JSONValue.string)
         tap["bridge"] = self.tap.bridge.map(JSONValue.string)
+        tap["parent"] = self.tap.parent.map(JSONValue.string)
         object["tap"] = .object(tap)
+        object["user"] = user.map { .array($0.forwards.map(\.json)) }
         object["network"] = network.map(JSONValue.string)
         object["address"] = address.map { .string($0.description) }
         object["vhost"] = .string(vhost.rawValue)
@@ -30,7 +32,15 @@ extension NetworkSource {
             self.mac = mac
         }
         let tap = Fields(json["tap"] ?? .object(JSONObject()))
-        self.tap = Tap(name: try tap.optionalString("name"), bridge: try tap.optionalString("bridge"))
+        self.tap = Tap(
+            name: try tap.optionalString("name"), bridge: try tap.optionalString("bridge"),
+            parent: try tap.optionalString("parent"))
+        if let forwards = json["user"], !forwards.isNull {
+            guard let list = forwards.array else { throw MessageError("user: must be a list") }
+            var user = User()
+            for forward in list { user.forwards.append(try User.Forward(forward)) }
+            self.user = user
+        }
         network = try fields.optionalString("network")
         if let text = try fields.optionalString("address") {
             guard let address = IPv4Address(text) else { throw MessageError("address: \(text) is none") }
@@ -74,5 +84,29 @@ extension NetworkSource {
         var interfaces: [NetworkSource] = []
         for element in elements { interfaces.append(try NetworkSource(element)) }
         return interfaces
+    }
+}
+
+extension NetworkSource.User.Forward {
+    fileprivate var json: JSONValue {
+        [
+            "protocol": .string(transport.rawValue), "hostAddress": .string(hostAddress.description),
+            "hostPort": JSONValue(UInt64(hostPort)), "guestPort": JSONValue(UInt64(guestPort)),
+        ]
+    }
+
+    fileprivate init(_ json: JSONValue) throws(MessageError) {
+        let fields = Fields(json)
+        func port(_ name: String) throws(MessageError) -> UInt16 {
+            guard let port = UInt16(exactly: try fields.uint64(name)), port > 0 else {
+                throw MessageError("\(name): is none of 1 to 65535")
+            }
+            return port
+        }
+        guard let transport = NetworkSource.User.Transport(rawValue: try fields.string("protocol")),
+            let address = IPv4Address(try fields.string("hostAddress"))
+        else { throw MessageError("user: a forward's protocol or hostAddress is none") }
+        self.init(transport, hostPort: try port("hostPort"), guestPort: try port("guestPort"))
+        hostAddress = address
     }
 }

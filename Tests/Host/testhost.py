@@ -20,7 +20,7 @@ import initramfs
 from kernel import Kernel
 
 HOST_MODULES = [
-    "kvm_amd", "tun", "bridge", "veth", "nf_tables", "nft_chain_nat", "nft_masq", "nft_ct", "nf_conntrack", "nft_limit",
+    "kvm_amd", "tun", "macvtap", "bridge", "veth", "nf_tables", "nft_chain_nat", "nft_masq", "nft_ct", "nf_conntrack", "nft_limit",
     "nft_meta_bridge", "vhost_net", "vhost_vsock", "sch_ingress", "cls_bpf", "act_gact", "virtio_pci", "virtio_blk",
 ]
 GUEST_MODULES = [

@@ -3,6 +3,7 @@ import JSON
 import ManagementService
 import PartitionManager
 import Synchronization
+import LinuxSystem
 import Testing
 
 /// The server is killed (`abandon`: nothing that was not durable is written any more) and a new one takes over.
@@ -178,9 +179,9 @@ import Testing
         let directory = first.manager.directory(of: "a")
         try await first.manager.store.write { transaction throws(StoreError) in try transaction.deleteVM("a") }
         await first.abandon()
-        #expect((try? DirectoryTree.names(in: directory)) != nil)
+        #expect((try? DirectoryNames.list(directory)) != nil)
         let second = try await bench.serve()
-        #expect((try? DirectoryTree.names(in: directory)) == nil)
+        #expect((try? DirectoryNames.list(directory)) == nil)
         await second.shutdown()
     }
 }

@@ -35,7 +35,7 @@ import Testing
     }
 
     private func names(_ bench: Bench, _ folder: String) -> [String] {
-        ((try? DirectoryTree.names(in: "\(bench.directory.path)/state/\(folder)")) ?? []).sorted()
+        ((try? DirectoryNames.list("\(bench.directory.path)/state/\(folder)")) ?? []).sorted()
     }
 
     @Test func allIsThereAfterAKill() async throws {

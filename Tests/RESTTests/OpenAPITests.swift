@@ -113,7 +113,9 @@ import WorkerProtocol
         interface.mtu = 1500
         interface.queues = 2
         interface.rateLimit = .init(bytesPerSecond: 1, packetsPerSecond: 2)
-        specification.networkInterfaces = [interface]
+        var user = NetworkSource(id: "net1")
+        user.user = .init(forwards: [.init(.tcp, hostPort: 2222, guestPort: 22)])
+        specification.networkInterfaces = [interface, user]
         var balloon = BalloonSettings()
         balloon.target = 1 << 24
         specification.deviceSettings.balloon = balloon
@@ -151,13 +153,16 @@ import WorkerProtocol
         #expect(disk["volume"] == nil)
         disk["volume"] = DiskOutput.json(volumeDisk)["volume"]
         vm["disks"] = .array([.object(disk)])
-        // And an interface a tap or a network.
+        // And an interface a tap, a network or a process of user mode.
         var inNetwork = fullVM.specification.networkInterfaces[0]
         (inNetwork.network, inNetwork.address) = ("default", IPv4Address("10.9.0.2"))
         var interface = try #require(NetworkOutput.json(fullVM.specification.networkInterfaces[0]).object)
         #expect(interface["network"] == nil && interface["addresses"] == nil)
         for name in ["network", "addresses"] { interface[name] = NetworkOutput.json(inNetwork)[name] }
         #expect(NetworkOutput.json(inNetwork)["tap"] == nil)
+        let user = NetworkOutput.json(fullVM.specification.networkInterfaces[1])
+        #expect(interface["user"] == nil && user["tap"] == nil && user["network"] == nil)
+        interface["user"] = user["user"]
         vm["networkInterfaces"] = .array([.object(interface)])
         expectSame(.object(vm), try #require(schema("VM")), at: "VM")
         let image = FakeStorage.image(ImageRequest(id: "i", labels: ["a": "b"]), bytes: 512)
@@ -167,8 +172,12 @@ import WorkerProtocol
             file: "f", createdAt: 1, updatedAt: 2, revision: 3)
         let status = VolumeStatus(volume: volume, bytesOnDisk: 4, users: ["a"])
         expectSame(VolumeOutput.json(status), try #require(schema("Volume")), at: "Volume")
-        let network = NetworkResourceOutput.json(FakeService.network("n"))
-        expectSame(network, try #require(schema("Network")), at: "Network")
+        var network = try #require(NetworkResourceOutput.json(FakeService.network("n")).object)
+        var onInterface = FakeService.network("n")
+        onInterface.network.definition.mode = .macvtap
+        #expect(network["parent"] == nil && NetworkResourceOutput.json(onInterface)["bridge"] == nil)
+        network["parent"] = NetworkResourceOutput.json(onInterface)["parent"]
+        expectSame(.object(network), try #require(schema("Network")), at: "Network")
         expectSame(HostOutput.json(FakeService().host()), try #require(schema("Host")), at: "Host")
         let error = ServiceError(.internal, "x", field: "/y", expected: "z")
         var operation = OperationResource(
@@ -234,6 +243,8 @@ import WorkerProtocol
         #expect(properties(schema("NetworkPatch")) == Set(NetworkHandlers.patchFields))
         #expect(properties(schema("Network")) == Set(NetworkHandlers.fields + NetworkHandlers.readOnlyFields))
         #expect(properties(schema("Tap")) == Set(NetworkInput.tapFields))
+        #expect(properties(schema("UserNetwork")) == Set(NetworkInput.userFields))
+        #expect(properties(schema("PortForward")) == Set(NetworkInput.forwardFields))
         #expect(properties(schema("NetworkRateLimit")) == Set(NetworkInput.rateLimitFields))
         let patch = schema("VMPatch")
         #expect(properties(patch) == Set(VMInput.patchFields))
@@ -265,6 +276,9 @@ import WorkerProtocol
         #expect(
             words(schema("NetworkInterface")?["properties"]?["vhost"])
                 == Set(NetworkSource.Vhost.allCases.map(\.rawValue)))
+        #expect(
+            words(schema("PortForward")?["properties"]?["protocol"])
+                == Set(NetworkSource.User.Transport.allCases.map(\.rawValue)))
         #expect(words(schema("VMState")) == Set(VMState.allCases.map(\.rawValue)))
         #expect(words(schema("Problem")?["properties"]?["type"]) == Set(ProblemType.all.map(\.uri)))
         #expect(

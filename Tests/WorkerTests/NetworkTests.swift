@@ -16,13 +16,24 @@ struct NetworkTests {
         whole.allowsSpoofing = true
         whole.offloads = false
         whole.vhost = .on
-        let list = [whole, NetworkSource(id: "net1")]
+        var user = NetworkSource(id: "net2")
+        user.user = .init(forwards: [
+            .init(.tcp, hostPort: 2222, guestPort: 22), .init(.udp, hostPort: 65535, guestPort: 1),
+        ])
+        user.user?.forwards[1].hostAddress = IPv4Address(0)
+        var plain = user
+        plain.user = .init()
+        let list = [
+            whole, NetworkSource(id: "net1"), user, plain, NetworkSource(id: "net3", tap: .init(parent: "eth0")),
+        ]
         let text = JSONValue.array(list.map(\.json)).serialized()
         #expect(try NetworkSource.list(try JSONValue.parse(text)) == list)
         #expect(try NetworkSource.list(nil).isEmpty)
         for (name, value): (String, JSONValue) in [
             ("mac", .string("2")), ("mtu", 67), ("mtu", 1_000_000), ("queues", 0), ("queues", 17), ("id", 5),
             ("offloads", .null), ("vhost", "maybe"), ("tap", ["name": 5]),
+            ("user", 5), ("user", [["protocol": "tcp", "hostAddress": "127.0.0.1", "hostPort": 0, "guestPort": 1]]),
+            ("user", [["protocol": "sctp", "hostAddress": "127.0.0.1", "hostPort": 1, "guestPort": 1]]),
         ] {
             var object = try #require(whole.json.object)
             object[name] = value

@@ -27,7 +27,8 @@ package final class NetworkManager: Sendable {
         let news = NewsBox()
         do throws(Errno) {
             engine = try NetworkEngine(
-                directory: core.configuration.runDirectory + "/networks", install: install,
+                directory: core.configuration.runDirectory + "/networks",
+                lockDirectory: core.configuration.runDirectory, install: install,
                 wish: { registry.wish() }, changed: { news.deliver($0) })
         } catch {
             throw StoreError(.other, "no descriptors for the host's networks: \(error)")

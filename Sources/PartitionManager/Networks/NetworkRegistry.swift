@@ -227,7 +227,9 @@ package final class NetworkRegistry: Sendable {
     }
 
     private static func resolve(_ interface: inout NetworkSource, _ network: NetworkDefinition) {
-        interface.tap = NetworkSource.Tap(bridge: network.bridge)
+        interface.tap =
+            network.mode == .macvtap
+            ? NetworkSource.Tap(parent: network.bridge) : NetworkSource.Tap(bridge: network.bridge)
     }
 
     private static func add(_ interface: NetworkSource, vm: String, to members: inout [String: [NetworkMember]]) {

@@ -29,6 +29,7 @@ package struct NetworkRequest: Sendable, Equatable {
     package var id: String
     package var mode: NetworkDefinition.Mode
     package var bridge: String?
+    package var parent: String?
     package var subnet: IPv4Subnet?
     package var rangeStart: IPv4Address?
     package var rangeEnd: IPv4Address?
@@ -38,12 +39,14 @@ package struct NetworkRequest: Sendable, Equatable {
     package var labels: [String: String]
 
     package init(
-        id: String, mode: NetworkDefinition.Mode, bridge: String? = nil, subnet: IPv4Subnet? = nil,
+        id: String, mode: NetworkDefinition.Mode, bridge: String? = nil, parent: String? = nil,
+        subnet: IPv4Subnet? = nil,
         metadata: Bool = false, labels: [String: String] = [:]
     ) {
         self.id = id
         self.mode = mode
         self.bridge = bridge
+        self.parent = parent
         self.subnet = subnet
         self.metadata = metadata
         self.labels = labels

@@ -46,22 +46,7 @@ package enum DirectoryTree {
             if unlink(path) != 0, Errno.last.code != ENOENT { throw Errno.last }
             return
         }
-        for name in try names(in: path) { try remove(path + "/" + name) }
+        for name in try DirectoryNames.list(path) { try remove(path + "/" + name) }
         if rmdir(path) != 0, Errno.last.code != ENOENT { throw Errno.last }
-    }
-
-    /// The names in a directory, without `.` and `..`, in no order.
-    package static func names(in path: String) throws(Errno) -> [String] {
-        guard let stream = opendir(path) else { throw Errno.last }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            // d_name is NUL-terminated inside the entry, which lives until the next readdir.
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names
     }
 }

@@ -38,7 +38,7 @@ extension StoredState {
             let id = row.text(0)
             guard let mode = NetworkDefinition.Mode(rawValue: row.text(1)) else { throw corrupt("mode", of: id) }
             var definition = NetworkDefinition(id: id, mode: mode, bridge: row.text(2))
-            if mode != .bridge { definition.addressing = try addressing(row, of: id) }
+            if mode.isMade { definition.addressing = try addressing(row, of: id) }
             definition.mtu = row.optionalUnsigned(7).map { Int(clamping: $0) }
             definition.metadata = row.integer(8) != 0
             return NetworkResource(
