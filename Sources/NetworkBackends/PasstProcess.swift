@@ -66,26 +66,34 @@ final class PasstProcess: Sendable {
             [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF] + mac.bytes + [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] + mac.bytes
             + [0, 0, 0, 0] + [0, 0, 0, 0, 0, 0] + [169, 254, 255, 254]
         var bytes: [UInt8] = [0, 0, 0, UInt8(request.count)] + request
-        var waiting = [
-            pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: process.raw, events: Int16(POLLIN), revents: 0),
-        ]
         let isSent = send(socket.raw, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
-        if isSent, poll(&waiting, 2, Int32(Self.patience)) > 0, waiting[1].revents == 0,
-            // The whole answer is there at once, or it never was one.
-            recv(socket.raw, &bytes, bytes.count, Int32(MSG_DONTWAIT)) == bytes.count
-        {
-            return
+        let deadline = monotonicNanoseconds() + UInt64(Self.patience) * 1_000_000
+        // The answer, which is as long, comes in pieces.
+        var missing = bytes.count
+        while isSent, missing > 0, waitForBytes(until: deadline) {
+            let count = recv(socket.raw, &bytes, missing, Int32(MSG_DONTWAIT))
+            guard count > 0 else { break }
+            missing -= count
         }
-        try? process.send(signal: SIGKILL)
+        if missing == 0 { return }
+        let hasEnded = process.waitForEnd(milliseconds: 0)
+        if !hasEnded { try? process.send(signal: SIGKILL) }
         _ = process.waitForEnd(milliseconds: Self.patience)
-        let end = process.end()
-        throw NetworkError("passt does not serve: \(words ?? end.map { "\($0)" } ?? "it says nothing")")
+        _ = process.end()
+        throw NetworkError("passt \(hasEnded ? "has ended" : "does not answer"); it says: \(words)")
     }
 
-    /// The last line that it wrote.
-    var words: String? {
-        guard let said = try? errors.read(count: 1 << 16, at: 0) else { return nil }
-        return String(decoding: said, as: UTF8.self).split(separator: "\n").last.map(String.init)
+    /// False where it has ended or the time is over.
+    private func waitForBytes(until deadline: UInt64) -> Bool {
+        var waiting = [socket.raw, process.raw].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        let now = monotonicNanoseconds()
+        guard now < deadline else { return false }
+        return poll(&waiting, 2, Int32(clamping: (deadline - now) / 1_000_000 + 1)) > 0 && waiting[1].revents == 0
+    }
+
+    /// The last lines that it wrote.
+    private var words: String {
+        let said = (try? errors.read(count: 1 << 16, at: 0)) ?? []
+        return String(decoding: said, as: UTF8.self).split(separator: "\n").suffix(3).joined(separator: "; ")
     }
 }

@@ -28,7 +28,7 @@ package final class NetworkManager: Sendable {
         do throws(Errno) {
             engine = try NetworkEngine(
                 directory: core.configuration.runDirectory + "/networks",
-                lockDirectory: core.configuration.runDirectory, install: install,
+                lockDirectory: core.configuration.runDirectory + "/vms", install: install,
                 wish: { registry.wish() }, changed: { news.deliver($0) })
         } catch {
             throw StoreError(.other, "no descriptors for the host's networks: \(error)")

@@ -102,7 +102,7 @@ console_bytes() {
 wait_console() {
     wait_pattern=$2
     until_true "console_has $1 \"\$wait_pattern\"" "$3" && return 0
-    echo "no '$2' on the console of $1 ($(state "$1")); its last lines:"
+    echo "no '$2' on the console of $1 ($(state "$1") $(field "$1" .stateReason.message)); its last lines:"
     tail -n 8 "/tmp/console.$1" | tr -d '\r' | cut -c 1-160
     return 1
 }

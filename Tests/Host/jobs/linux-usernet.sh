@@ -23,7 +23,11 @@ down_whole() { # down_whole: what the guest gets from the outside has the checks
 up_whole() { # up_whole COMMAND...: what the command prints has it too
     same "$("$@" | sha256sum | cut -d' ' -f1)" "$sum"
 }
-passt_of() { pgrep -f "passt.*--mtu $1" | head -n 1; } # passt_of MTU: its process id
+passt_of() { # passt_of MTU: its process id
+    for process in $(pidof passt passt.avx2); do
+        tr '\0' ' ' <"/proc/$process/cmdline" | grep -q -e "--mtu $1 " && echo "$process" && return 0
+    done
+}
 passt_is_another() { [ -n "$(passt_of 1400)" ] && [ "$(passt_of 1400)" != "$1" ]; }
 as_nobody() { # as_nobody PROCESS: it has neither root's id nor a capability
     grep -q '^Uid:.65534.65534' /proc/$1/status && grep -q '^CapEff:.0*$' /proc/$1/status && return 0
@@ -31,7 +35,7 @@ as_nobody() { # as_nobody PROCESS: it has neither root's id nor a capability
     return 1
 }
 macvtaps() { ls /sys/class/net | grep -c ^hvm; }
-worker() { pgrep -f "hvroot-partition.*/$1/"; } # worker VM: its process id
+worker() { field "$1" .processId; } # worker VM: its process id
 refused() { # refused FRAGMENT COMMAND...: the call fails and its answer has the fragment
     refused_for=$1
     shift
@@ -68,7 +72,6 @@ END
 chmod +x /bin/as-nobody
 launch=/bin/as-nobody
 check "hvrootd starts as nobody" start_server || exit 0
-server_pid=$(pgrep -x hvrootd)
 check "it has no privileges" as_nobody $server_pid
 user='{"id":"net0","user":{"forwards":[{"hostPort":8080,"guestPort":80}]},"mtu":1400}'
 check "two forwards of one port are refused" refused 'forwards/1/hostPort' define wrong \
