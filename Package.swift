@@ -270,7 +270,8 @@ let package = Package(
         test(
             "RESTTests",
             [
-                "RESTServer", "ManagementService", "MetricsExposition", "PartitionManager", "DeviceSources",
+                "RESTServer", "ManagementService", "HostInventory", "MetricsExposition", "PartitionManager",
+                "DeviceSources",
                 "BlockStorage", "NetworkBackends", "VirtualNetworks", "WorkerProtocol", "GuestMemory", "Hypervisor",
                 "HypercallABI", "JSON", "LinuxSystem", "TestHTTP",
             ]),

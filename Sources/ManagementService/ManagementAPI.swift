@@ -9,6 +9,8 @@ import PartitionManager
 package protocol ManagementAPI: StorageAPI, NetworkAPI {
     // Host
     func host() -> HostResource
+    /// The PCI functions and mediated devices of this node, as they are now. Reads many small files.
+    func hostDevices() -> HostDevices
     var isReady: Bool { get }
 
     // VMs

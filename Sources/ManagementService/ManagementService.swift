@@ -82,6 +82,8 @@ package final class ManagementService: ManagementAPI {
             startedAt: startedAt, vmCount: manager.vms.count, topology: inventory.topology())
     }
 
+    package func hostDevices() -> HostDevices { inventory.devices() }
+
     // MARK: VMs
 
     package func createVM(

@@ -4,7 +4,7 @@ struct RequestTarget: Sendable, Equatable {
     var rawPath: String
     /// Decoded.
     var segments: [String]
-    /// What follows the last `:` of the last segment; decoded.
+    /// The word that follows the last `:` of the last segment; decoded. A digit begins no word: a PCI address is one id.
     var verb: String?
     var query: [(name: String, value: String)]
 
@@ -22,7 +22,9 @@ struct RequestTarget: Sendable, Equatable {
         }
         rawPath = path
         var pieces = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
-        if let last = pieces.last, let colon = last.lastIndex(of: ":") {
+        if let last = pieces.last, let colon = last.lastIndex(of: ":"),
+            last[last.index(after: colon)...].first?.isNumber != true
+        {
             pieces[pieces.count - 1] = last[..<colon]
             verb = try Self.decoded(last[last.index(after: colon)...])
         }

@@ -2,6 +2,8 @@ extension Route {
     /// All of the API. `openapi/hvroot.yaml` describes each line, and a test holds the two together.
     static let table: [Route] = [
         Route("GET", "/v1/host", "getHost", .immediate(HostHandlers.get)),
+        Route("GET", "/v1/host/devices", "listHostDevices", .deferred(HostDeviceHandlers.list)),
+        Route("GET", "/v1/host/devices/{id}", "getHostDevice", .deferred(HostDeviceHandlers.get)),
 
         Route("GET", "/v1/vms", "listVMs", query: VMHandlers.listQuery, .immediate(VMHandlers.list)),
         Route("POST", "/v1/vms", "createVM", query: ["validateOnly"], body: .json, .deferred(VMHandlers.create)),

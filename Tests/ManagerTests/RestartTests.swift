@@ -1,9 +1,9 @@
 import Hypervisor
 import JSON
+import LinuxSystem
 import ManagementService
 import PartitionManager
 import Synchronization
-import LinuxSystem
 import Testing
 
 /// The server is killed (`abandon`: nothing that was not durable is written any more) and a new one takes over.

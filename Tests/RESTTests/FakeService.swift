@@ -1,5 +1,6 @@
 import BlockStorage
 import DeviceSources
+import HostInventory
 import HypercallABI
 import Hypervisor
 import JSON
@@ -83,6 +84,27 @@ final class FakeService: ManagementAPI {
                 vendor: "Microsoft Hv", role: "root", version: "10.0.27744.1000-0", maximumVPs: 240,
                 device: "inaccessible", deviceDetail: "Permission denied (errno 13)"),
             version: "0.1.0", startedAt: realtimeNanoseconds(), vmCount: state.withLock { $0.vms.count })
+    }
+
+    func hostDevices() -> HostDevices {
+        guard let address = PCIAddress("0000:3b:00.0"), let other = PCIAddress("0000:3b:10.7") else {
+            return HostDevices()
+        }
+        var function = PCIFunction(
+            address: address, identity: .init(vendor: 0x8086, device: 0x1572, classCode: 0x020000))
+        function.names = .init(vendor: "v", device: "d", deviceClass: "c")
+        (function.driver, function.driverOverride) = ("i40e", "vfio-pci")
+        function.iommuGroup = .init(id: 12, members: [address, other])
+        function.numaNode = 1
+        function.resetMethods = ["flr"]
+        function.virtualFunctions = .init(total: 64, functions: [other])
+        function.physicalFunction = other
+        function.bars = [.init(index: 0, kind: .memory64, size: 8 << 20, isPrefetchable: true)]
+        function.romSize = 1 << 19
+        function.link = .init(speed: "8.0 GT/s PCIe", width: 8, maximumSpeed: "8.0 GT/s PCIe", maximumWidth: 8)
+        (function.networkInterfaces, function.blockDevices) = (["eth0"], ["nvme0n1"])
+        let mediated = MediatedDevice(id: "u", parent: "0000:3b:00.0", type: "t", iommuGroup: 13)
+        return HostDevices(functions: [function], mediated: [mediated])
     }
 
     var isReady: Bool { state.withLock { $0.isReady } }

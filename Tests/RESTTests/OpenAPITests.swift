@@ -2,6 +2,7 @@ import BlockStorage
 import DeviceSettings
 import DeviceSources
 import GuestMemory
+import HostInventory
 import Hypervisor
 import JSON
 import LinuxSystem
@@ -179,6 +180,11 @@ import WorkerProtocol
         network["parent"] = NetworkResourceOutput.json(onInterface)["parent"]
         expectSame(.object(network), try #require(schema("Network")), at: "Network")
         expectSame(HostOutput.json(FakeService().host()), try #require(schema("Host")), at: "Host")
+        let devices = FakeService().hostDevices()
+        let device = HostDeviceOutput.json(try #require(devices.functions.first))
+        expectSame(device, try #require(schema("HostDevice")), at: "HostDevice")
+        let mediated = HostDeviceOutput.json(try #require(devices.mediated.first))
+        expectSame(mediated, try #require(schema("MediatedDevice")), at: "MediatedDevice")
         let error = ServiceError(.internal, "x", field: "/y", expected: "z")
         var operation = OperationResource(
             id: "op", verb: .attachDisk, vmID: "a", status: .failed, error: error, createdAt: 1, endedAt: 2)
@@ -279,6 +285,9 @@ import WorkerProtocol
         #expect(
             words(schema("PortForward")?["properties"]?["protocol"])
                 == Set(NetworkSource.User.Transport.allCases.map(\.rawValue)))
+        #expect(
+            words(schema("HostDevice")?["properties"]?["bars"]?["items"]?["properties"]?["kind"])
+                == Set(PCIFunction.BAR.Kind.allCases.map(\.rawValue)))
         #expect(words(schema("VMState")) == Set(VMState.allCases.map(\.rawValue)))
         #expect(words(schema("Problem")?["properties"]?["type"]) == Set(ProblemType.all.map(\.uri)))
         #expect(

@@ -22,7 +22,10 @@ import Testing
             #expect(try created.json()["memory"]?["bytes"]?.uint64 == 268_435_456)
 
             let expectations: [(String, String, Int)] = [
-                ("GET", "/v1/host", 200), ("GET", "/v1/vms", 200), ("GET", "/v1/vms/web-1", 200),
+                ("GET", "/v1/host", 200), ("GET", "/v1/host/devices", 200),
+                ("GET", "/v1/host/devices/0000:3b:00.0", 200), ("GET", "/v1/host/devices/0000%3A3b%3A00.0", 200),
+                ("GET", "/v1/host/devices/0000:3b:00.1", 404), ("GET", "/v1/host/devices/eth0", 404),
+                ("GET", "/v1/vms", 200), ("GET", "/v1/vms/web-1", 200),
                 ("HEAD", "/v1/vms/web-1", 200), ("OPTIONS", "/v1/vms/web-1", 204),
                 ("POST", "/v1/vms/web-1:start", 202), ("POST", "/v1/vms/web-1:pause", 202),
                 ("POST", "/v1/vms/web-1:resume", 202), ("POST", "/v1/vms/web-1:reset", 202),

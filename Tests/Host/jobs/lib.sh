@@ -145,3 +145,28 @@ demo() { api POST /v1/vms "{\"id\":\"$1\",\"memory\":{\"size\":\"32MiB\"},\"boot
 verb() { api POST "/v1/vms/$1:$2"; }
 # metric NAME LABELS: the value of the one sample of a metric whose labels match the pattern.
 metric() { curl -sS -f --max-time 30 $server/metrics | grep "^$1{.*$2" | sed 's/.* //'; }
+
+# answers PATTERN COMMAND [SECONDS]: what a command prints on the console of $guest.
+guest=linux
+answers() {
+    mark "$guest"
+    send "$guest" "$2" && wait_console "$guest" "$1" "$3"
+}
+# refused FRAGMENT COMMAND...: the call fails and its answer has the fragment.
+refused() {
+    refused_for=$1
+    shift
+    "$@" >/tmp/refused 2>&1 && echo "it was not refused" && return 1
+    grep -q "$refused_for" /tmp/refused && return 0
+    cat /tmp/refused
+    return 1
+}
+# begin METHOD PATH [JSON]: an operation; $operation is its id.
+begin() { api "$@" >/tmp/operation && operation=$(json .id </tmp/operation); }
+# ended STATUS: the operation ends so.
+ended() {
+    until_true "[ \"\$(api GET /v1/operations/$operation | json .status)\" != running ]"
+    [ "$(api GET "/v1/operations/$operation" | json .status)" = "$1" ] && return 0
+    api GET "/v1/operations/$operation"
+    return 1
+}

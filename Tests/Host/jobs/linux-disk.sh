@@ -1,18 +1,6 @@
 # A Linux guest with disks: its root is ext4 on virtio-blk, and a second disk is read-only.
 . /lib.sh
 
-answers() { # answers PATTERN COMMAND: the command's output in the guest
-    mark linux
-    send linux "$2" && wait_console linux "$1"
-}
-refused() { # refused FRAGMENT COMMAND...: the call fails and its answer has the fragment
-    refused_for=$1
-    shift
-    "$@" >/tmp/refused 2>&1 && echo "it was not refused" && return 1
-    grep -q "$refused_for" /tmp/refused && return 0
-    cat /tmp/refused
-    return 1
-}
 at_least() { # at_least NUMBER METRIC LABELS
     at_least_found=$(metric "$2" "$3")
     [ "${at_least_found:-0}" -ge "$1" ] && return 0

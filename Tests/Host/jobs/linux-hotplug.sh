@@ -1,27 +1,6 @@
 # A Linux guest whose disks come and go while it runs, announced by ACPI.
 . /lib.sh
 
-answers() { # answers PATTERN COMMAND: the command's output in the guest
-    mark linux
-    send linux "$2" && wait_console linux "$1"
-}
-begin() { # begin METHOD PATH [JSON]: an operation; $operation is its id
-    api "$@" >/tmp/operation && operation=$(json .id </tmp/operation)
-}
-ended() { # ended STATUS: the operation ends so
-    until_true "[ \"\$(api GET /v1/operations/$operation | json .status)\" != running ]"
-    [ "$(api GET "/v1/operations/$operation" | json .status)" = "$1" ] && return 0
-    api GET "/v1/operations/$operation"
-    return 1
-}
-refused() { # refused FRAGMENT COMMAND...: the call fails and its answer has the fragment
-    refused_for=$1
-    shift
-    "$@" >/tmp/refused 2>&1 && echo "it was not refused" && return 1
-    grep -q "$refused_for" /tmp/refused && return 0
-    cat /tmp/refused
-    return 1
-}
 disks=/v1/vms/linux/disks
 data='{"id":"data","path":"/run/second.img"}'
 attach() { begin POST $disks "${1:-$data}" && ended succeeded; }

@@ -2,18 +2,6 @@
 # come and go under traffic, and limits that change.
 . /lib.sh
 
-answers() { # answers PATTERN COMMAND [SECONDS]: the command's output in the guest
-    mark linux
-    send linux "$2" && wait_console linux "$1" "$3"
-}
-refused() { # refused FRAGMENT COMMAND...: the call fails and its answer has the fragment
-    refused_for=$1
-    shift
-    "$@" >/tmp/refused 2>&1 && echo "it was not refused" && return 1
-    grep -q "$refused_for" /tmp/refused && return 0
-    cat /tmp/refused
-    return 1
-}
 at_least() { # at_least NUMBER METRIC LABELS
     at_least_found=$(metric "$2" "$3")
     [ "${at_least_found:-0}" -ge "$1" ] && return 0
@@ -51,15 +39,6 @@ traffic() { # traffic WHAT MIB
 }
 interfaces=/v1/vms/linux/networkInterfaces
 second='{"id":"net1","mac":"02:00:00:00:00:11","tap":{"name":"hvt9","bridge":"br1"}}'
-begin() { # begin METHOD PATH [JSON]: an operation; $operation is its id
-    api "$@" >/tmp/operation && operation=$(json .id </tmp/operation)
-}
-ended() { # ended STATUS: the operation ends so
-    until_true "[ \"\$(api GET /v1/operations/$operation | json .status)\" != running ]"
-    [ "$(api GET "/v1/operations/$operation" | json .status)" = "$1" ] && return 0
-    api GET "/v1/operations/$operation"
-    return 1
-}
 told() { # told: an event says that an interface is gone
     curl -sS -f -H 'Accept: application/json' "$server/v1/events?vm=linux" >/tmp/events &&
         grep -q vm.network-interface-ejected /tmp/events

@@ -2,18 +2,6 @@
 # found again after kill -9; nothing is left of what was deleted.
 . /lib.sh
 
-answers() { # answers PATTERN COMMAND [SECONDS]: the command's output in the guest
-    mark "$guest"
-    send "$guest" "$2" && wait_console "$guest" "$1" "$3"
-}
-refused() { # refused FRAGMENT COMMAND...: the call fails and its answer has the fragment
-    refused_for=$1
-    shift
-    "$@" >/tmp/refused 2>&1 && echo "it was not refused" && return 1
-    grep -q "$refused_for" /tmp/refused && return 0
-    cat /tmp/refused
-    return 1
-}
 network() { # network ID PATH: a value of a network's resource
     api GET "/v1/networks/$1" | json "$2"
 }

@@ -8,10 +8,6 @@ if [ -z "$moved" ]; then
     moved=yes exec chroot . /bin/sh /job
 fi
 
-answers() { # answers PATTERN COMMAND [SECONDS]: the command's output in the guest
-    mark "$guest"
-    send "$guest" "$2" && wait_console "$guest" "$1" "$3"
-}
 define() { # define VM INTERFACE
     api POST /v1/vms "{\"id\":\"$1\",\"vps\":{\"count\":2},\"memory\":{\"size\":\"256MiB\"},\"boot\":{\"kernel\":\"/guest/vmlinux\",
         \"initrd\":\"/guest/initrd\",\"commandLine\":\"console=ttyS0 quiet panic=-1\"},\"networkInterfaces\":[$2]}"
@@ -36,14 +32,6 @@ as_nobody() { # as_nobody PROCESS: it has neither root's id nor a capability
 }
 macvtaps() { ls /sys/class/net | grep -c ^hvm; }
 worker() { field "$1" .processId; } # worker VM: its process id
-refused() { # refused FRAGMENT COMMAND...: the call fails and its answer has the fragment
-    refused_for=$1
-    shift
-    "$@" >/tmp/refused 2>&1 && echo "it was not refused" && return 1
-    grep -q "$refused_for" /tmp/refused && return 0
-    cat /tmp/refused
-    return 1
-}
 
 mp tun veth macvtap
 echo 'nobody:x:65534:65534:nobody:/:/bin/sh' >>/etc/passwd
@@ -130,7 +118,7 @@ check "32 MiB come down whole through macvtap" down_whole
 send tapped 'httpd -p 80 -h /tmp; echo serves-$((3*5))'
 check "the guest serves through macvtap" wait_console tapped '^serves-15'
 check "32 MiB go up whole through macvtap" up_whole nsenter -t $outside -n curl -sS --max-time 300 http://203.0.113.9/data
-check "its VM keeps the network" refused in-use api DELETE /v1/networks/lan
+check "its VM keeps the network" refused 'is in use' api DELETE /v1/networks/lan
 kill -9 $(worker tapped)
 check "its worker was killed" wait_state tapped failed
 check "what it left is swept" until_true '[ "$(macvtaps)" = 0 ]' 60

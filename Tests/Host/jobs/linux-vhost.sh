@@ -2,10 +2,6 @@
 # pauses, resets and the server's end.
 . /lib.sh
 
-answers() { # answers PATTERN COMMAND [SECONDS]: the command's output in the guest
-    mark linux
-    send linux "$2" && wait_console linux "$1" "$3"
-}
 at_least() { # at_least NUMBER METRIC LABELS
     at_least_found=$(metric "$2" "$3")
     [ "${at_least_found:-0}" -ge "$1" ] && return 0
@@ -27,14 +23,6 @@ down_whole() { # down_whole: what the guest gets has the checksum of what it was
 }
 up_whole() { same "$(curl -sS --max-time 300 http://10.7.0.2/data | sha256sum | cut -d' ' -f1)" "$sum"; }
 interface=/v1/vms/linux/networkInterfaces/net0
-refused() { # refused FRAGMENT COMMAND...: the call fails and its answer has the fragment
-    refused_for=$1
-    shift
-    "$@" >/tmp/refused 2>&1 && echo "it was not refused" && return 1
-    grep -q "$refused_for" /tmp/refused && return 0
-    cat /tmp/refused
-    return 1
-}
 define() { # define VM INTERFACE
     api POST /v1/vms "{\"id\":\"$1\",\"vps\":{\"count\":2},\"memory\":{\"size\":\"256MiB\",\"maximum\":\"512MiB\"},
         \"boot\":{\"kernel\":\"/guest/vmlinux\",\"initrd\":\"/guest/initrd\",

@@ -2,18 +2,6 @@
 # cloud-init would be given from its seed disk.
 . /lib.sh
 
-answers() { # answers PATTERN COMMAND: the command's output in the guest
-    mark "$guest"
-    send "$guest" "$2" && wait_console "$guest" "$1"
-}
-refused() { # refused FRAGMENT COMMAND...: the call fails and its answer has the fragment
-    refused_for=$1
-    shift
-    "$@" >/tmp/refused 2>&1 && echo "it was not refused" && return 1
-    grep -q "$refused_for" /tmp/refused && return 0
-    cat /tmp/refused
-    return 1
-}
 upload() { # upload FILE IMAGE QUERY: as a user's curl does it
     upload_status=$(curl -sS --max-time 120 -o /tmp/upload.body -w '%{http_code}' -T "$1" \
         "$server/v1/images/$2/content?$3") || return 1
