@@ -21,6 +21,9 @@ package final class EpollSet: Sendable {
         descriptor = FileDescriptor(owning: try retryingInterrupts { hv_epoll_make() })
     }
 
+    /// The set's own descriptor: readable while one of the set's is ready.
+    package var raw: Int32 { descriptor.raw }
+
     /// Adds a descriptor, which stays the caller's. Closing it takes it out of the set.
     package func add(_ fd: Int32, token: UInt64, writable: Bool = false) throws(Errno) {
         let number = descriptor.raw

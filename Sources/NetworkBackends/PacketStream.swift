@@ -11,71 +11,73 @@ final class PacketStream: NetworkQueue {
     /// A packet with its Ethernet header: more than that the other side does not send.
     private static let largest = 65535 + 14
 
+    /// One of the sockets that there are in its life.
+    private final class Socket: Sendable {
+        let file: FileDescriptor
+        init(_ file: consuming FileDescriptor) { self.file = file }
+    }
+
     private struct State {
+        /// Nil: nobody is there.
+        var socket: Socket?
         /// What is there of the packet that comes, with its length.
         var incoming: [UInt8] = []
         /// The end of a packet that the other side had no room for.
         var unsent: [UInt8] = []
-        /// Nobody is there.
-        var isDown = false
     }
 
-    /// The same number for ever: whoever waits for it need not know who is behind it.
-    private let file: FileDescriptor
-    /// Never readable; in the place of a socket whose other side is gone, for that one is always readable.
-    private let idle: EventFD
+    /// Holds the socket that there is: who waits for this set waits for the next one too, and not for one that is at its
+    /// end, which would always be readable.
+    private let waiting: EpollSet
     private let state = Mutex(State())
 
     init(_ socket: consuming FileDescriptor) throws(Errno) {
-        idle = try EventFD()
-        file = socket
-        try Self.setNonBlocking(file.raw)
+        waiting = try EpollSet()
+        try replace(socket)
     }
 
-    var descriptor: Int32 { file.raw }
+    var descriptor: Int32 { waiting.raw }
 
     /// Goes on with another socket.
-    func replace(_ socket: borrowing FileDescriptor) throws(Errno) {
-        let (from, to) = (socket.raw, file.raw)
-        try Self.setNonBlocking(from)
+    func replace(_ file: consuming FileDescriptor) throws(Errno) {
+        let socket = Socket(file)
+        let number = socket.file.raw
+        try retryingInterrupts { hv_fcntl_int(number, F_SETFL, Int32(O_NONBLOCK)) }
+        // Room for many packets of the largest kind; what the host does not allow is cut by it.
+        var size: Int32 = 4 << 20
+        for option in [SO_SNDBUF, SO_RCVBUF] { setsockopt(number, SOL_SOCKET, option, &size, 4) }
         try state.withLock { state throws(Errno) in
-            try retryingInterrupts { hv_duplicate_over(from, to) }
-            state = State()
+            goDown(&state)
+            try waiting.add(number, token: 0)
+            state.socket = socket
         }
     }
 
-    private static func setNonBlocking(_ socket: Int32) throws(Errno) {
-        try retryingInterrupts { hv_fcntl_int(socket, F_SETFL, Int32(O_NONBLOCK)) }
-        // Room for many packets of the largest kind; what the host does not allow is cut by it.
-        var size: Int32 = 4 << 20
-        for option in [SO_SNDBUF, SO_RCVBUF] { setsockopt(socket, SOL_SOCKET, option, &size, 4) }
-    }
-
-    /// With its lock held.
     private func goDown(_ state: inout State) {
-        state = State(isDown: true)
-        hv_duplicate_over(idle.raw, file.raw)
+        if let socket = state.socket { waiting.remove(socket.file.raw) }
+        state = State()
     }
 
     // MARK: To the other side
 
     func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
         try state.withLock { state throws(Errno) in
-            guard !state.isDown else { throw Errno(EAGAIN) }
-            guard flush(&state) else { throw Errno(EAGAIN) }
+            guard let socket = state.socket, flush(&state, socket) else { throw Errno(EAGAIN) }
             var packet = Self.withoutHeader(parts)
             let count = packet.reduce(0) { $0 + $1.iov_len }
             var length = UInt32(count).bigEndian
             try withUnsafeMutableBytes(of: &length) { length throws(Errno) in
                 packet.insert(iovec(iov_base: length.baseAddress, iov_len: 4), at: 0)
-                try write(packet, 4 + count, &state)
+                try write(packet, 4 + count, &state, socket)
             }
         }
     }
 
-    private func write(_ packet: [iovec], _ count: Int, _ state: inout State) throws(Errno) {
+    private func write(
+        _ packet: [iovec], _ count: Int, _ state: inout State, _ socket: Socket
+    ) throws(Errno) {
         var message = msghdr()
-        let number = file.raw
+        let number = socket.file.raw
         let sent: Int
         do throws(Errno) {
             sent = try packet.withUnsafeBufferPointer { vectors throws(Errno) in
@@ -107,9 +109,9 @@ final class PacketStream: NetworkQueue {
     }
 
     /// - Returns: whether nothing waits any more.
-    private func flush(_ state: inout State) -> Bool {
+    private func flush(_ state: inout State, _ socket: Socket) -> Bool {
         while !state.unsent.isEmpty {
-            let sent = Glibc.send(file.raw, state.unsent, state.unsent.count, Int32(MSG_NOSIGNAL))
+            let sent = Glibc.send(socket.file.raw, state.unsent, state.unsent.count, Int32(MSG_NOSIGNAL))
             guard sent > 0 else { return false }
             state.unsent.removeFirst(sent)
         }
@@ -121,16 +123,16 @@ final class PacketStream: NetworkQueue {
     /// Nothing behind the packet is taken from the socket: while it has more it is readable.
     func receive(_ buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int? {
         state.withLock { state in
-            guard !state.isDown else { return nil }
-            _ = flush(&state)
-            guard take(4, &state) else { return nil }
+            guard let socket = state.socket else { return nil }
+            _ = flush(&state, socket)
+            guard take(4, &state, socket) else { return nil }
             let length = state.incoming.prefix(4).reduce(0) { $0 << 8 | Int($1) }
             // Whoever sends such a thing has lost its place in the stream.
             guard (14...Self.largest).contains(length) else {
                 goDown(&state)
                 return nil
             }
-            guard take(4 + length, &state) else { return nil }
+            guard take(4 + length, &state, socket) else { return nil }
             let count = min(Self.header + length, buffer.count)
             buffer[..<Self.header].initializeMemory(as: UInt8.self, repeating: 0)
             UnsafeMutableRawBufferPointer(rebasing: buffer[Self.header..<count]).copyBytes(
@@ -141,11 +143,11 @@ final class PacketStream: NetworkQueue {
     }
 
     /// - Returns: whether `wanted` bytes of the packet are there.
-    private func take(_ wanted: Int, _ state: inout State) -> Bool {
+    private func take(_ wanted: Int, _ state: inout State, _ socket: Socket) -> Bool {
         let have = state.incoming.count
         guard have < wanted else { return true }
         state.incoming += [UInt8](repeating: 0, count: wanted - have)
-        let number = file.raw
+        let number = socket.file.raw
         let got = state.incoming.withUnsafeMutableBytes {
             recv(number, $0.baseAddress.map { $0 + have }, wanted - have, 0)
         }

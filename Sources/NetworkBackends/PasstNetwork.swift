@@ -37,7 +37,7 @@ package final class PasstNetwork: NetworkBackend {
                 Self.keep(process, ending) { () throws(NetworkError) in
                     let next = try PasstProcess(user, mtu: mtu, mac: mac)
                     do throws(Errno) {
-                        try stream.replace(next.socket)
+                        try stream.replace(try next.socket.duplicate())
                     } catch {
                         throw NetworkError("its socket can't be used: \(error)")
                     }

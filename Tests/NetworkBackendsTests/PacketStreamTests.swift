@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LinuxSystem
+import Synchronization
 import Testing
 
 @testable import NetworkBackends
@@ -135,8 +136,20 @@ import Testing
         let (mine, other) = try Bench.pair()
         let next = FileDescriptor(owning: mine)
         let far = FileDescriptor(owning: other)
+        // Who waits for a packet meanwhile gets one of the new socket's.
+        let descriptor = bench.stream.descriptor
+        let isWoken = Mutex(false)
+        let waiter = try SystemThread(name: "waiter") {
+            var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            let count = poll(&entry, 1, 20_000)
+            isWoken.withLock { $0 = count == 1 }
+        }
+        usleep(100_000)
         try bench.stream.replace(next)
+        usleep(100_000)
         try far.writeAll(Self.framed(Self.packet(80, 7)))
+        waiter.join()
+        #expect(isWoken.withLock { $0 })
         #expect(bench.isReadable)
         #expect(try bench.receive() == [UInt8](repeating: 0, count: 12) + Self.packet(80, 7))
         try bench.send(Self.packet(90, 9))

@@ -115,8 +115,6 @@ static inline void hv_fence(void) { __atomic_thread_fence(__ATOMIC_ACQ_REL); }
 // "fatal signal N" to standard error before it ends the process.
 void hv_report_fatal_signals(void);
 static inline int hv_socket_pair(int *pair) { return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair); }
-// dup3, which the headers show only with _GNU_SOURCE: `to` becomes a close-on-exec descriptor of what `from` is.
-static inline int hv_duplicate_over(int from, int to) { return (int)syscall(SYS_dup3, from, to, O_CLOEXEC); }
 enum { hv_signalfd_flags = SFD_CLOEXEC | SFD_NONBLOCK, hv_message_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
 // Sets a signal to be ignored.
 static inline void hv_ignore_signal(int number) { signal(number, SIG_IGN); }

@@ -21,7 +21,11 @@ down_whole() { # down_whole: what the guest gets has the checksum of what it was
     nc -l -p 8000 </run/data >/dev/null &
     answers "^$sum" '[ -p /tmp/open ] || mkfifo /tmp/open; nc 10.7.0.1 8000 <>/tmp/open >/tmp/data; sha256sum </tmp/data' 300
 }
-up_whole() { same "$(curl -sS --max-time 300 http://10.7.0.2/data | sha256sum | cut -d' ' -f1)" "$sum"; }
+up_whole() { # up_whole: what the guest serves has the checksum of what it was sent
+    same "$(curl -sS --max-time 300 http://10.7.0.2/data | sha256sum | cut -d' ' -f1)" "$sum" && return 0
+    echo "the VM: $(state linux) $(field linux .stateReason.message)"
+    return 1
+}
 interface=/v1/vms/linux/networkInterfaces/net0
 define() { # define VM INTERFACE
     api POST /v1/vms "{\"id\":\"$1\",\"vps\":{\"count\":2},\"memory\":{\"size\":\"256MiB\",\"maximum\":\"512MiB\"},
